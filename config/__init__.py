@@ -1,0 +1,1 @@
+"""The schema of exp_config.json and its strict loader."""

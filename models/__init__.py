@@ -1,0 +1,1 @@
+"""Models, each with its data set, loss, trainer and inference."""

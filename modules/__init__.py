@@ -1,0 +1,1 @@
+"""Network and signal blocks: torch only, no files, no config objects."""

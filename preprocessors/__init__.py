@@ -1,0 +1,1 @@
+"""Corpus readers: a folder in, utterances out."""

@@ -1,0 +1,1 @@
+"""Features: a waveform in, an array out; and the pipeline of stage 1."""

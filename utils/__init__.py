@@ -1,0 +1,1 @@
+"""Data contracts, files and logs."""
