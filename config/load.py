@@ -1,0 +1,210 @@
+"""exp_config.json -> ExpConfig: JSON5, base_config merge, --set overrides, strict build.
+
+`python -m config.load --config C [--set a.b=c]` prints the resolved configuration.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import json
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import json5
+
+from config.schema import MODEL_CONFIGS, ExpConfig
+
+REPO_ROOT = Path(__file__).resolve().parents[1]
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", type(None): "null"}
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with a configuration, a line each."""
+
+    exit_code = 2
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExpConfig:
+    """Reads a configuration file, merges it over its `base_config`, applies overrides and checks every key.
+
+    Args:
+        path: a JSON5 file.
+        overrides: "a.b=value" strings; the value is read as JSON5, or as a plain string where it is not JSON5.
+
+    Raises:
+        ConfigError: the file, a base or an override cannot be read, or some keys or values are wrong (all are named).
+    """
+    values = _read_merged(Path(path), ())
+    for override in overrides:
+        _override(values, override)
+    return build_config(values, Path(path).name)
+
+
+def build_config(values: Mapping[str, Any], source: str = "exp_config.json") -> ExpConfig:
+    """Builds the configuration from plain values, strictly.
+
+    Args:
+        values: what the file holds, bases merged.
+        source: the name that error messages start with.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value has the wrong type or range; every case is named.
+    """
+    errors: list[str] = []
+    hints = dict(get_type_hints(ExpConfig))
+    model_type = values.get("model_type")
+    if isinstance(model_type, str) and model_type in MODEL_CONFIGS:
+        hints["model"] = MODEL_CONFIGS[model_type]
+        values = {"model": {}, **values}
+    elif model_type is None:
+        errors.append("model_type: missing; one of " + ", ".join(MODEL_CONFIGS))
+        values = {"model_type": "", **values}
+    else:
+        errors.append(f"model_type: unknown: {model_type!r}{_suggest(str(model_type), MODEL_CONFIGS)}")
+    if errors:  # what the model section may hold is not known: the other sections are still checked
+        hints["model"] = Any
+        values = {"model": None, **values}
+    config = _build(ExpConfig, values, "", errors, hints)
+    if errors:
+        raise ConfigError("\n".join(f"{source}: {error}" for error in errors))
+    return config
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration, or a section of it, as plain JSON values (tuples as lists)."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def _read_merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The file's values merged over those of its `base_config`, which is looked up from the repository's root."""
+    if path.resolve() in seen:
+        raise ConfigError(f"{path}: base_config leads back to the file itself")
+    try:
+        values = json5.loads(path.read_text(encoding="utf-8"), allow_duplicate_keys=False)
+    except OSError as error:
+        named_by = f" (the base_config of {seen[-1].name})" if seen else ""
+        raise ConfigError(f"{path}: cannot be read{named_by}: {error.strerror}") from None
+    except ValueError as error:  # malformed JSON5, a duplicate key, or bytes that are not UTF-8
+        raise ConfigError(f"{path}: not valid JSON5: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold one object: {{...}}")
+    base = values.pop("base_config", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base_config: expected a string, got {base!r}")
+    return _merge(_read_merged(REPO_ROOT / base, (*seen, path.resolve())), values)
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects merge; lists and scalars replace."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Puts one "a.b=value" into `values`."""
+    dotted, equals, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example train.batch_size=8")
+    try:
+        value = json5.loads(text)
+    except ValueError:
+        value = text  # a path or a name, which needs no quotes on the command line
+    for key in keys[:-1]:
+        inner = values.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {key} is no section")
+        values = inner
+    values[keys[-1]] = value
+
+
+def _build(cls: type, values: Any, path: str, errors: list[str], hints: dict[str, Any] | None = None) -> Any:
+    """An instance of the dataclass `cls`, or None with the reasons added to `errors`."""
+    if not isinstance(values, Mapping):
+        errors.append(f"{path}: expected a section {{...}}, got {values!r}")
+        return None
+    hints = hints or get_type_hints(cls)
+    prefix = f"{path}." if path else ""
+    found = len(errors)
+    arguments = {}
+    for key, value in values.items():
+        if key not in hints:
+            errors.append(f"{prefix}{key}: unknown key{_suggest(key, hints)}")
+        else:
+            arguments[key] = _convert(hints[key], value, f"{prefix}{key}", errors)
+    for spec in dataclasses.fields(cls):
+        required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
+        if required and spec.name not in arguments:
+            errors.append(f"{prefix}{spec.name}: missing")
+    if len(errors) > found:
+        return None
+    section = cls(**arguments)
+    errors.extend(f"{prefix}{key}: {message}" for key, message in section.problems())
+    return section
+
+
+def _convert(hint: Any, value: Any, path: str, errors: list[str]) -> Any:
+    """`value` as the type that `hint` names, or None with the reason added to `errors`."""
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, path, errors)
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):  # always "X | None"
+        wanted = next(t for t in inner if t is not type(None))
+        return None if value is None else _convert(wanted, value, path, errors)
+    if origin is Literal:
+        if not any(value == choice and type(value) is type(choice) for choice in inner):
+            errors.append(f"{path}: expected one of {', '.join(map(json.dumps, inner))}, got {json.dumps(value)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            errors.append(f"{path}: expected a list [...], got {json.dumps(value)}")
+            return None
+        return tuple(_convert(inner[0], item, f"{path}[{i}]", errors) for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            errors.append(f"{path}: expected an object {{...}}, got {json.dumps(value)}")
+            return None
+        return {key: _convert(inner[1], item, f"{path}.{key}", errors) for key, item in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:  # exact: true is no whole number
+        errors.append(f"{path}: expected {_TYPE_NAMES[hint]}, got {json.dumps(value)}")
+    return value
+
+
+def _suggest(key: str, known: Iterable[str]) -> str:
+    """The known key nearest to a misspelled one, or else all of them, for the end of a message."""
+    known = list(known)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
+
+
+def main() -> None:
+    """Prints the resolved configuration, or what is wrong with it."""
+    parser = argparse.ArgumentParser(prog="python -m config.load", description=main.__doc__)
+    parser.add_argument("--config", required=True, help="a JSON5 configuration file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key")
+    args = parser.parse_args()
+    try:
+        print(json.dumps(to_dict(load_config(args.config, args.set)), indent=2))
+    except ConfigError as error:
+        sys.exit(_print_error(error))
+
+
+def _print_error(error: ConfigError) -> int:
+    print(error, file=sys.stderr)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()
