@@ -1,0 +1,130 @@
+"""Long texts into pieces that a model can speak in one go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# A mark that may end a sentence, with the quotes and brackets that close after it, before white space.
+_END = re.compile(r"""[.?!…]+["'”’»)\]}]*(?=\s)|\n[^\S\n]*\n""")
+_BEFORE = re.compile(r"[^\s(\[\"“‘]+$")
+_NEXT_WORD = re.compile(r"""[\s"'“‘«(\[{*_-]*([^\W\d_]+|\d|$)""")
+
+# Never an end: a name, number or word has to follow.
+_TITLES = frozenset(
+    "mr mrs ms messrs mme mlle dr prof rev hon fr gen col capt cpt lt sgt cpl maj cmdr adm sen rep gov pres supt insp"
+    " st mt ft vs e.g i.e cf viz al no nos vol ch fig figs sec art pp p approx ca c jan feb mar apr jun jul aug sep"
+    " sept oct nov dec mon tue tues wed thu thur thurs fri sat ed eds trans".split()
+)
+# An end if a word follows that usually opens a sentence.
+_EITHER = frozenset("etc jr sr inc ltd co corp bros ave blvd rd hwy dept est esq ph.d m.d b.a m.a a.m p.m".split())
+SENTENCE_STARTERS = frozenset(
+    "the a an this that these those he she it they we you i his her its their our my your there here in on at for from"
+    " but and so yet then when while after before as if although though because since however what who where why how"
+    " no not one some many most all each every another both with by to of is are was were do does did can could will"
+    " would should may might let please also now today".split()
+)
+_ENDING = re.compile(r"""[,;:—–)\]"”]['"”’)\]]*(?=\s)|—|--|\s""")
+
+
+def split_sentences(text: str, max_chars: int = 300) -> list[str]:
+    """Splits a text at sentence ends; too long sentences at commas, then at spaces.
+
+    Abbreviations, initials, decimals and phones in braces are not cut. Time grows linearly with the text.
+
+    Args:
+        text: any text; an empty line ends a sentence too.
+        max_chars: longest piece, in characters. A single longer word is cut hard.
+
+    Returns:
+        Pieces that, joined, are the text: each keeps the white space that follows it. White space and stray marks
+        join a neighbor where they fit, so that only a text with nothing to say makes a piece with nothing to say.
+
+    Raises:
+        ValueError: max_chars is below 1.
+    """
+    if max_chars < 1:
+        raise ValueError(f"max_chars must be at least 1, got {max_chars}")
+    pieces: list[str] = []
+    for sentence in _sentences(text):
+        for piece in _shorten(sentence, max_chars):
+            silent = pieces and (not _speaks(piece) or not _speaks(pieces[-1]))
+            if silent and len(pieces[-1]) + len(piece) <= max_chars:
+                pieces[-1] += piece
+            else:
+                pieces.append(piece)
+    return pieces
+
+
+def is_sentence_end(before: str, after: str) -> bool:
+    """Whether the full stop after a word ends a sentence.
+
+    Args:
+        before: the word before the full stop, without it.
+        after: what follows the white space after the full stop; only its first word counts.
+    """
+    following = _NEXT_WORD.match(after)
+    word = following.group(1) if following else ""
+    if not word:
+        return True
+    if word[0].islower():
+        return False
+    bare = before.lower().rstrip(".")
+    if bare in _TITLES:
+        return False
+    initial = len(bare) == 1 and before[:1].isupper()
+    if initial or bare in _EITHER or re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", bare):
+        return word.lower() in SENTENCE_STARTERS and word[0].isupper() and not (initial and bare == "i")
+    return True
+
+
+def _speaks(piece: str) -> bool:
+    return any(character.isalnum() for character in piece)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    start = 0
+    for match in _END.finditer(text):
+        end = match.end()
+        mark = match.group()
+        if mark.rstrip("\"'”’»)]}") == ".":
+            before = _BEFORE.search(text[max(start, match.start() - 40) : match.start()])
+            if not is_sentence_end(before.group() if before else "", text[end : end + 60].lstrip()):
+                continue
+        elif mark[0] in "?!…." and _lower_follows(text, end):
+            continue
+        while end < len(text) and text[end].isspace():
+            end += 1
+        yield text[start:end]
+        start = end
+    if start < len(text):
+        yield text[start:]
+
+
+def _lower_follows(text: str, end: int) -> bool:
+    following = _NEXT_WORD.match(text[end : end + 60])
+    return bool(following and following.group(1) and following.group(1)[0].islower())
+
+
+def _shorten(sentence: str, max_chars: int) -> Iterator[str]:
+    """Cuts a sentence at the last mark, else at the last space, of each stretch of max_chars."""
+    start = 0
+    while len(sentence) - start > max_chars:
+        window = sentence[start : start + max_chars]
+        depth_open = window.rfind("{")
+        if depth_open > 0 and "}" not in window[depth_open:]:
+            window = window[:depth_open]
+        at_mark = at_space = 0
+        for match in _ENDING.finditer(window):
+            end = match.end()
+            if match.group().isspace():
+                at_space = end
+            elif end > len(window) // 3:  # a tiny first piece would sound chopped
+                at_mark = end
+        cut = at_mark or at_space or len(window)
+        while cut < len(window) and window[cut].isspace():
+            cut += 1
+        yield sentence[start : start + cut]
+        start += cut
+    if start < len(sentence):
+        yield sentence[start:]
