@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import difflib
 import json
+import math
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -177,6 +178,9 @@ def _convert(hint: Any, value: Any, path: str, errors: list[str]) -> Any:
         return {key: _convert(inner[1], item, f"{path}.{key}", errors) for key, item in value.items()}
     if hint is float and type(value) is int:
         return float(value)
+    if type(value) is float and not math.isfinite(value):  # JSON5 has NaN and Infinity
+        errors.append(f"{path}: expected a finite number, got {value}")
+        return None
     if type(value) is not hint:  # exact: true is no whole number
         errors.append(f"{path}: expected {_TYPE_NAMES[hint]}, got {json.dumps(value)}")
     return value

@@ -1,0 +1,63 @@
+"""Pictures of mel spectrograms and of pitch and energy curves (matplotlib, without a screen)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_mels(mels: Mapping[str, np.ndarray], title: str, seconds_per_frame: float) -> "Figure":
+    """Mel spectrograms one above the other, on one color scale and one time axis.
+
+    Args:
+        mels: a heading for each mel [T, n_mel], log amplitude.
+        title: above all.
+        seconds_per_frame: hop_size / sample_rate.
+    """
+    low = min(float(mel.min()) for mel in mels.values())
+    high = max(float(mel.max()) for mel in mels.values())
+    longest = max(len(mel) for mel in mels.values()) * seconds_per_frame
+    figure, axes = _panels(len(mels), title)
+    for axis, (heading, mel) in zip(axes, mels.items(), strict=True):
+        extent = (0.0, len(mel) * seconds_per_frame, 0.0, float(mel.shape[1]))
+        image = axis.imshow(mel.T, origin="lower", aspect="auto", extent=extent, vmin=low, vmax=high, cmap="magma")
+        axis.set(title=heading, ylabel="mel band", xlim=(0, longest))
+    axes[-1].set_xlabel("seconds")
+    figure.colorbar(image, ax=axes, label="log amplitude")
+    return figure
+
+
+def plot_curves(curves: Mapping[str, Mapping[str, np.ndarray]], labels: Sequence[str], title: str) -> "Figure":
+    """Curves over the phones of an utterance, a panel for each quantity.
+
+    Args:
+        curves: panel heading -> (legend -> values [S]).
+        labels: the S phones, written below the last panel.
+        title: above all.
+    """
+    figure, axes = _panels(len(curves), title)
+    for axis, (heading, lines) in zip(axes, curves.items(), strict=True):
+        for legend, values in lines.items():
+            axis.plot(values, marker=".", label=legend)
+        axis.set(title=heading, xlim=(-0.5, len(labels) - 0.5))
+        axis.legend(loc="upper right")
+    axes[-1].set_xticks(range(len(labels)), labels, fontsize=6, rotation=90)
+    return figure
+
+
+def save_mel(path: Path, mel: np.ndarray, title: str, seconds_per_frame: float) -> None:
+    """Writes the picture of one mel [T, n_mel] to a PNG file."""
+    plot_mels({"": mel}, title, seconds_per_frame).savefig(path, dpi=120)
+
+
+def _panels(count: int, title: str) -> "tuple[Figure, list[Axes]]":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 1 + 2.4 * count), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
