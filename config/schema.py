@@ -63,9 +63,7 @@ class PreprocessConfig:
     @property
     def mel(self) -> MelSettings:
         """The mel's settings alone."""
-        return MelSettings(
-            self.sample_rate, self.n_fft, self.win_size, self.hop_size, self.n_mel, self.fmin, self.fmax
-        )
+        return MelSettings(self.sample_rate, self.n_fft, self.win_size, self.hop_size, self.n_mel, self.fmin, self.fmax)
 
     def problems(self) -> Iterator[Problem]:
         yield from _positive(

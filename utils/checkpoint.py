@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -65,10 +66,10 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as weights ({_first_line(error)}); copy or download it again") from None
-    except Exception as error:
-        if type(error).__name__ != "UnpicklingError":
-            raise
+        raise UserError(
+            f"{path}: cannot be read as weights ({_first_line(error)}); copy or download it again"
+        ) from None
+    except UnpicklingError:
         raise UserError(f"{path}: holds more than tensors, and loading it could run code: refused") from None
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds a {type(state).__name__}, not names with tensors")

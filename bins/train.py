@@ -1,0 +1,132 @@
+"""Stage 2: trains a model on the features of stage 1."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
+
+import argparse
+import json
+import os
+import shutil
+
+from config.load import ConfigError, load_config, to_dict
+from config.schema import ExpConfig
+from utils.errors import UserError
+
+
+def main() -> None:
+    """Parses, checks the configuration and trains."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="the recipe's exp_config.json")
+    parser.add_argument("--exp_name", required=True, help="the experiment's name: <log_dir>/<exp_name> holds it")
+    parser.add_argument("--resume", action="store_true", help="go on from the experiment's newest checkpoint")
+    parser.add_argument("--resume_from_ckpt_path", type=Path, help="go on from this checkpoint folder")
+    parser.add_argument("--num_workers", type=int, help="processes that load batches")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
+    args = parser.parse_args()
+    if args.num_workers is not None:
+        args.set.append(f"train.num_workers={args.num_workers}")
+    try:
+        config = load_config(args.config, args.set)  # before any heavy import, so that a typo is named at once
+        train(config, args.exp_name, args.resume, args.resume_from_ckpt_path)
+    except (ConfigError, UserError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Go on from the last checkpoint with --resume.", file=sys.stderr)
+        sys.exit(130)
+
+
+def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | None) -> None:
+    """Trains one experiment.
+
+    Args:
+        config: the resolved configuration.
+        exp_name: the experiment's name, a plain folder name.
+        resume: go on from the newest checkpoint.
+        resume_from: go on from this checkpoint folder.
+
+    Raises:
+        UserError: no usable features, an experiment of this name exists, or the loss became NaN.
+    """
+    if exp_name in ("", ".", "..") or "/" in exp_name or "\\" in exp_name:
+        raise UserError(f"--name {exp_name!r}: give a plain name, not a path (log_dir says where it goes)", exit_code=2)
+    data_dir = check_features(config)
+
+    from models.registry import trainer_class
+    from models.trainer import find_resume_point
+    from utils.logging import setup_logging
+
+    setup_logging()
+    make_trainer = trainer_class(config)
+    exp_dir = Path(config.log_dir) / exp_name
+    first_process = os.environ.get("RANK", "0") == "0"
+    checkpoint = find_resume_point(exp_dir, resume, resume_from, first_process)
+    if checkpoint is not None:
+        check_same_model(config, checkpoint)
+    if first_process:
+        exp_dir.mkdir(parents=True, exist_ok=True)
+        if checkpoint is None:
+            shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
+        (exp_dir / "args.json").write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
+        for name in make_trainer.data_files:
+            shutil.copyfile(data_dir / name, exp_dir / name)
+    make_trainer(config, exp_dir, checkpoint).fit()
+
+
+def check_features(config: ExpConfig) -> Path:
+    """The folder of the configured corpus's features.
+
+    Raises:
+        UserError: stage 1 has not finished, or ran with other settings; each field is named.
+    """
+    if not config.dataset:
+        raise UserError("dataset: empty; name the corpus to train on", exit_code=2)
+    data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
+    lock_path = data_dir / "preprocess.lock.json"
+    if not lock_path.is_file():
+        raise UserError(f"{data_dir} holds no finished features: run stage 1 first (--stage 1)")
+    made_with = json.loads(lock_path.read_text(encoding="utf-8"))["preprocess"]
+    wanted = to_dict(config.preprocess)
+    different = [
+        f"preprocess.{key} is {wanted[key]!r} but the features were made with {value!r}"
+        for key, value in made_with.items()
+        if key in wanted and wanted[key] != value
+    ]
+    if different:
+        raise UserError(
+            f"{data_dir}: {'; '.join(different)}. Run stage 1 again, or set it back as it was.", exit_code=2
+        )
+    return data_dir
+
+
+def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
+    """Raises UserError where the checkpoint's experiment has another model or other features; each field is named."""
+    args_path = checkpoint.parent.parent / "args.json"
+    if not args_path.is_file():
+        return  # a checkpoint that was moved alone: its weights are still checked name by name
+    before, now = json.loads(args_path.read_text(encoding="utf-8")), to_dict(config)
+    different = []
+    for section in ("model_type", "model", "preprocess"):
+        old, new = _flatten(section, before.get(section)), _flatten(section, now[section])
+        # Where the features lie may change; what they are may not.
+        skipped = ("preprocess.processed_dir", "preprocess.textgrid_dir", "preprocess.lexicon_path")
+        different += [
+            f"{key}: {json.dumps(old.get(key))} then, {json.dumps(new.get(key))} now"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key) and key not in skipped
+        ]
+    if different:
+        raise UserError(f"{checkpoint} is of another experiment: {'; '.join(different)}", exit_code=2)
+
+
+def _flatten(path: str, value: object) -> dict[str, object]:
+    """Nested objects as one with dotted keys."""
+    if not isinstance(value, dict):
+        return {path: value}
+    return {key: leaf for name, inner in value.items() for key, leaf in _flatten(f"{path}.{name}", inner).items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,380 @@
+"""The training loop that every model shares."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from config.schema import ExpConfig
+from utils.batching import LengthBucketSampler
+from utils.checkpoint import checkpoint_name, list_checkpoints, prune_checkpoints, save_weights
+from utils.errors import UserError
+from utils.logging import logger
+
+
+class BatchSize(NamedTuple):
+    """What a batch holds, known without asking the device."""
+
+    real: int  # units of progress (mel frames, for an acoustic model)
+    padded: int  # the same with padding
+
+
+class Trainer:
+    """Trains one model: batches, optimizer steps, log, validation, checkpoints, resume.
+
+    A subclass builds its parts in `build` and owns `train_step`, `validate`, `measure` and `utterance_ids`. Progress
+    counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the order of
+    the batches is a pure function of seed and epoch, the learning rate one of the step, and a checkpoint holds the
+    weights, the optimizer, every random generator and the position in the epoch.
+
+    Attributes that a subclass sets in `build`: `model` and `optimizer` (both through `accelerator.prepare`), `sampler`,
+    `train_loader`; `unit` names what `measure` counts.
+    """
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    sampler: LengthBucketSampler
+    train_loader: DataLoader
+    unit = "items"
+    data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
+
+    def __init__(self, config: ExpConfig, exp_dir: Path, resume_from: Path | None = None) -> None:
+        """Args:
+        config: the whole experiment.
+        exp_dir: its folder, which exists.
+        resume_from: a checkpoint folder to go on from.
+        """
+        self.config, self.exp_dir = config, exp_dir
+        train = config.train
+        self.accelerator = Accelerator(
+            mixed_precision=_resolve_precision(train.mixed_precision),
+            gradient_accumulation_steps=train.gradient_accumulation_step,
+        )
+        set_seed(train.random_seed, device_specific=True)  # each process has dropout of its own
+        self.step, self.epoch, self.batch_in_epoch = 0, 0, 0
+        self.best_loss = float("inf")
+        self.accelerator.register_for_checkpointing(self)
+        self.build()
+        if resume_from is not None:
+            self.accelerator.load_state(str(resume_from))
+        self.writer = (
+            SummaryWriter(str(exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
+            if self.accelerator.is_main_process
+            else None
+        )
+        self.window = _Window(self.accelerator.device)
+
+    # What a subclass writes.
+
+    def build(self) -> None:
+        """Makes the model, the optimizer and the loader."""
+        raise NotImplementedError
+
+    def train_step(self, batch: Any) -> dict[str, Tensor]:
+        """Runs one batch forward and backward and, at the end of an accumulation, one optimizer step.
+
+        Returns:
+            Scalars on the device, detached; "total" is checked for NaN; "gradient_norm" where a step was made.
+        """
+        raise NotImplementedError
+
+    def validate(self) -> dict[str, float]:
+        """Measures the model on the validation set and draws samples.
+
+        Returns:
+            Figures by name; "selection" is the one that the best checkpoint has lowest.
+        """
+        raise NotImplementedError
+
+    def measure(self, batch: Any) -> BatchSize:
+        """How much the batch (still on the CPU) holds."""
+        raise NotImplementedError
+
+    def utterance_ids(self, index: Tensor) -> list[str]:
+        """The ids of a batch's utterances, given its `index` field [B]."""
+        raise NotImplementedError
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of an optimizer step, counted from 1."""
+        raise NotImplementedError
+
+    # The loop.
+
+    def fit(self) -> None:
+        """Trains until max_steps or max_epoch.
+
+        Raises:
+            UserError: the loss became NaN or infinite; the utterances of that batch are named.
+        """
+        train = self.config.train
+        if self.step >= self.last_step:
+            logger.info("Nothing to do: step %s of %s is reached.", f"{self.step:,}", f"{self.last_step:,}")
+            return
+        self._log_start()
+        self.model.train()
+        while self.step < self.last_step:
+            for batch in self._rest_of_epoch():
+                self._run_batch(batch)
+                self.batch_in_epoch += 1
+                if not self.accelerator.sync_gradients:  # inside an accumulation: not an optimizer step yet
+                    continue
+                self.step += 1
+                last = self.step >= self.last_step
+                if self.step % train.log_every == 0 or last:
+                    self._log_training()
+                if self.step % train.valid_every == 0 or last:
+                    self._validate()
+                if self.step % train.save_every == 0 or last:
+                    self._save()
+                if last:
+                    break
+            else:
+                self.epoch, self.batch_in_epoch = self.epoch + 1, 0
+        if self.writer:
+            self.writer.close()
+
+    @property
+    def last_step(self) -> int:
+        """The step that training ends at."""
+        train = self.config.train
+        ends = []
+        if train.max_steps is not None:
+            ends.append(train.max_steps)
+        if train.max_epoch is not None:
+            ends.append(max(1, train.max_epoch * len(self.sampler) // train.gradient_accumulation_step))
+        return min(ends)
+
+    def make_loader(self, dataset: Any, sampler: LengthBucketSampler) -> DataLoader:
+        """A loader of the sampler's batches; the dataset collates its own."""
+        on_gpu = self.accelerator.device.type == "cuda"
+        workers = self.config.train.num_workers
+        if workers is None:  # on a CPU the cores are busy with the model, and a batch takes a millisecond to read
+            workers = min(4, torch.get_num_threads()) if on_gpu else 0
+        return DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=dataset.collate,
+            num_workers=workers,
+            pin_memory=on_gpu,
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # of its own: drawing a worker seed must not move the model's dropout
+        )
+
+    def make_sampler(self, lengths: list[int]) -> LengthBucketSampler:
+        """This process's share of the training batches."""
+        accelerator = self.accelerator
+        return LengthBucketSampler(
+            lengths,
+            self.config.train.batch_size,
+            self.config.train.random_seed,
+            accelerator.num_processes,
+            accelerator.process_index,
+        )
+
+    def to_device(self, batch: Any) -> Any:
+        """The same NamedTuple of tensors on the accelerator's device."""
+        device = self.accelerator.device
+        return type(batch)(*(tensor.to(device, non_blocking=True) for tensor in batch))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training stands; part of a checkpoint."""
+        return {name: getattr(self, name) for name in ("step", "epoch", "batch_in_epoch", "best_loss")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes to where `state_dict` stood."""
+        for name in self.state_dict():
+            setattr(self, name, state[name])
+
+    def _rest_of_epoch(self) -> Iterator[Any]:
+        self.sampler.set_position(self.epoch, self.batch_in_epoch)
+        return iter(self.train_loader)
+
+    def _run_batch(self, batch: Any) -> None:
+        size = self.measure(batch)
+        rate = self.learning_rate(self.step + 1)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = self.train_step(self.to_device(batch))
+        self.window.add(batch.index, size, losses)
+        if self.accelerator.device.type == "cpu":  # a look at the loss costs nothing here; a GPU is asked at the log
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Stops where a loss or a gradient was NaN or infinite since the last look, on any process."""
+        if not int(self.accelerator.reduce((self.window.first_bad >= 0).int(), "sum")):
+            return
+        own = int(self.window.first_bad)
+        names = ", ".join(self.utterance_ids(self.window.indices[own])) if own >= 0 else "those of another process"
+        raise UserError(
+            f"The loss became NaN or infinite near step {self.step + 1}. The batch's utterances: {names}. Look at their "
+            "features (or take them out of the corpus and run stage 1 again), or lower train.adam.lr; then go on from "
+            "the last checkpoint with --resume."
+        )
+
+    def _log_start(self) -> None:
+        accelerator, train = self.accelerator, self.config.train
+        parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        where = str(accelerator.device) if accelerator.num_processes == 1 else f"{accelerator.num_processes} processes"
+        logger.info(
+            "%s: %.1f M parameters on %s, precision %s, %s utterances, batches of %s",
+            self.config.model_type,
+            parameters / 1e6,
+            where,
+            accelerator.mixed_precision,
+            f"{len(self.sampler.lengths):,}",
+            train.batch_size * accelerator.num_processes * train.gradient_accumulation_step,
+        )
+        verb = "Training goes on from" if self.step else "Training starts at"
+        logger.info("%s step %s of %s", verb, f"{self.step:,}", f"{self.last_step:,}")
+
+    def _log_training(self) -> None:
+        self._check_finite()
+        window, steps = self.window, self.window.steps
+        losses = {name: float(self.accelerator.reduce(v, "mean")) for name, v in window.averages().items()}
+        seconds = time.perf_counter() - window.started
+        rate = window.real * self.accelerator.num_processes / seconds
+        padding = 1 - window.real / window.padded
+        left = (self.last_step - self.step) * seconds / steps
+        logger.info(
+            "step %s/%s  epoch %d  %s  %.0f ms/step  %s %s/s  padding %.1f %%  %s left",
+            f"{self.step:,}",
+            f"{self.last_step:,}",
+            self.epoch,
+            "  ".join(f"{name} {value:.4g}" for name, value in losses.items()),
+            1000 * seconds / steps,
+            f"{rate:,.0f}",
+            self.unit,
+            100 * padding,
+            _clock(left),
+        )
+        losses |= {"learning_rate": self.learning_rate(self.step), "padding": padding}
+        losses |= {f"{self.unit.replace(' ', '_')}_per_second": rate, "ms_per_step": 1000 * seconds / steps}
+        self._write("train", losses)
+        self.window = _Window(self.accelerator.device)
+
+    def _validate(self) -> None:
+        self._check_finite()
+        began = time.perf_counter()
+        self.model.eval()
+        with torch.inference_mode():
+            figures = self.validate()
+        self.model.train()
+        selection = figures.pop("selection")
+        self._write("valid", figures)
+        better = selection < self.best_loss
+        if better:
+            self.best_loss = selection
+            if self.accelerator.is_main_process:
+                weights = self.accelerator.unwrap_model(self.model).state_dict()
+                save_weights(self.exp_dir / "best/model.safetensors", weights, {"step": self.step, "loss": selection})
+        text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        logger.info("validation at step %s: %s%s", f"{self.step:,}", text, "  (best so far)" if better else "")
+        self.window.started += time.perf_counter() - began  # the log's speed is that of training alone
+
+    def _save(self) -> None:
+        """Writes a checkpoint under a temporary name and renames it: a kill while saving costs nothing."""
+        self._check_finite()
+        began = time.perf_counter()
+        folder = self.exp_dir / "checkpoint"
+        temporary, final = folder / f".saving-{self.step}", folder / checkpoint_name(self.step)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(temporary))
+        self.accelerator.wait_for_everyone()  # save_state is no barrier
+        if self.accelerator.is_main_process:
+            temporary.rename(final)
+            prune_checkpoints(folder, self.config.train.keep_last)
+            logger.info("saved %s", final)
+        self.accelerator.wait_for_everyone()
+        self.window.started += time.perf_counter() - began
+
+    def _write(self, group: str, figures: dict[str, float]) -> None:
+        if self.writer:
+            for name, value in figures.items():
+                self.writer.add_scalar(f"{group}/{name}", value, self.step)
+
+
+class _Window:
+    """What happened since the last line of the log. Losses stay on the device until they are asked for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.started = time.perf_counter()
+        self.real, self.padded, self.steps = 0, 0, 0
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.first_bad = torch.tensor(-1, device=device)  # the first batch with a loss or gradient that is not finite
+        self.indices: list[Tensor] = []  # the utterances of each batch
+
+    def add(self, index: Tensor, size: BatchSize, losses: dict[str, Tensor]) -> None:
+        """Takes note of one batch."""
+        self.real += size.real
+        self.padded += size.padded
+        self.steps += "gradient_norm" in losses
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        finite = torch.stack([value.float() for value in losses.values()]).isfinite().all()
+        self.first_bad = torch.where((self.first_bad < 0) & ~finite, len(self.indices), self.first_bad)
+        self.indices.append(index)
+
+    def averages(self) -> dict[str, Tensor]:
+        """Means over the window, on the device."""
+        return {name: value / self.counts[name] for name, value in self.sums.items()}
+
+
+def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, first_process: bool = True) -> Path | None:
+    """The checkpoint to go on from, or None to start; never a second run mixed into the first one's folder.
+
+    Args:
+        exp_dir: the experiment's folder, which need not exist.
+        resume: --resume was given.
+        resume_from: --resume_from_ckpt_path, a checkpoint folder of any experiment of the same model.
+        first_process: of several, it alone asks whether the folder exists: it is the one that makes it.
+
+    Raises:
+        UserError: the experiment exists and neither flag was given, or the checkpoint cannot be used.
+    """
+    existing = list_checkpoints(exp_dir / "checkpoint")
+    newest = existing[-1][1] if existing else None
+    if resume_from is not None:
+        if not (resume_from / "model.safetensors").is_file() or not (resume_from / "optimizer.bin").is_file():
+            known = f" (the newest of this experiment is {newest})" if newest else ""
+            raise UserError(
+                f"--resume_from_ckpt_path {resume_from}: not a checkpoint folder, which is named "
+                f"{checkpoint_name(1000)} and holds model.safetensors and optimizer.bin{known}",
+                exit_code=2,
+            )
+        if newest is not None and newest.resolve() != resume_from.resolve():
+            raise UserError(
+                f"{exp_dir} goes further than {resume_from} (its newest checkpoint is {newest.name}). Give another "
+                "--name to branch off from there.",
+                exit_code=2,
+            )
+        return resume_from
+    if first_process and exp_dir.exists() and not resume:
+        at = f"is at step {existing[-1][0]:,}" if existing else "has no checkpoint yet"
+        raise UserError(
+            f"The experiment {exp_dir} exists and {at}. Add --resume to go on with it, or give another --name.",
+            exit_code=2,
+        )
+    if resume and newest is None:
+        logger.warning("%s has no checkpoint to resume from: training starts at step 0.", exp_dir)
+    return newest
+
+
+def _resolve_precision(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}"

@@ -1,0 +1,102 @@
+"""The features of stage 1 as batches for FastSpeech 2."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from models.tts.fastspeech2.model import FeatureStats
+from text.symbols import SymbolTable
+from utils.errors import UserError
+
+
+class FastSpeech2Batch(NamedTuple):
+    """Shapes: B utterances, S phones, T mel frames; padding is 0."""
+
+    index: Tensor  # [B] int64, rows of the data set's manifest
+    phone_ids: Tensor  # [B, S] int64
+    phone_lengths: Tensor  # [B] int64
+    durations: Tensor  # [B, S] int64, frames
+    pitch: Tensor  # [B, S] float32, z-scored
+    energy: Tensor  # [B, S] float32, z-scored
+    mel: Tensor  # [B, T, n_mel] float32, log amplitude
+    mel_lengths: Tensor  # [B] int64
+    speaker_id: Tensor  # [B] int64
+
+
+class FastSpeech2Dataset(torch.utils.data.Dataset):
+    """One split of a corpus. Reads an utterance's features from its shard when it is asked for (memory-mapped)."""
+
+    def __init__(self, data_dir: Path, split: str) -> None:
+        """Args:
+        data_dir: the folder that stage 1 wrote.
+        split: "train", "valid", "test" or "golden_test".
+
+        Raises:
+            UserError: the split is missing, or an utterance has a symbol that symbols.json lacks.
+        """
+        self.data_dir = data_dir
+        manifest = data_dir / f"{split}.jsonl"
+        try:
+            self.rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+        except FileNotFoundError:
+            raise UserError(f"{manifest} is missing: run stage 1 again") from None
+        self.symbols = SymbolTable(json.loads((data_dir / "symbols.json").read_text(encoding="utf-8")))
+        self.speakers: dict[str, int] = json.loads((data_dir / "speakers.json").read_text(encoding="utf-8"))
+        self.stats = read_stats(data_dir)
+        self.lengths: list[int] = [row["num_frames"] for row in self.rows]
+        self._shards: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> FastSpeech2Batch:
+        """One utterance, in the fields of a batch without their first dimension."""
+        row, stats = self.rows[index], self.stats
+        shard, utt_id = self._shard(row["shard"]), row["utt_id"]
+        durations = shard.get_tensor(f"{utt_id}.durations").long()
+        spoken = durations > 0  # a mark that takes no time has neither pitch nor energy: it stands at the mean
+        pitch = (shard.get_tensor(f"{utt_id}.phone_pitch") - stats.pitch_mean) / stats.pitch_std
+        energy = (shard.get_tensor(f"{utt_id}.phone_energy") - stats.energy_mean) / stats.energy_std
+        return FastSpeech2Batch(
+            index=torch.tensor(index),
+            phone_ids=torch.tensor(self.symbols.ids(row["phones"])),
+            phone_lengths=torch.tensor(len(row["phones"])),
+            durations=durations,
+            pitch=pitch * spoken,
+            energy=energy * spoken,
+            mel=shard.get_tensor(f"{utt_id}.mel"),
+            mel_lengths=torch.tensor(row["num_frames"]),
+            speaker_id=torch.tensor(self.speakers[row["speaker"]]),
+        )
+
+    @staticmethod
+    def collate(items: Sequence[FastSpeech2Batch]) -> FastSpeech2Batch:
+        """Utterances padded with 0 to the longest one's length."""
+        columns = (
+            torch.stack(c) if c[0].dim() == 0 else pad_sequence(c, batch_first=True) for c in zip(*items, strict=True)
+        )
+        return FastSpeech2Batch(*columns)
+
+    def _shard(self, name: str) -> Any:
+        if name not in self._shards:
+            path = self.data_dir / "shards" / f"{name}.safetensors"
+            if not path.is_file():
+                raise UserError(f"{path} is missing: run stage 1 again")
+            self._shards[name] = safe_open(path, framework="pt")
+        return self._shards[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A loader's worker process opens the shards itself."""
+        return {**self.__dict__, "_shards": {}}
+
+
+def read_stats(folder: Path) -> FeatureStats:
+    """The pitch and energy statistics of a data or experiment folder."""
+    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+    return FeatureStats(**{f"{feature}_{key}": value for feature in stats for key, value in stats[feature].items()})

@@ -1,0 +1,153 @@
+"""Training FastSpeech 2."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from config.schema import FastSpeech2Config
+from models.trainer import BatchSize, Trainer
+from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
+from models.tts.fastspeech2.loss import fastspeech2_loss
+from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output
+from modules.griffin_lim import GriffinLim
+from utils.errors import UserError
+from utils.plot import plot_curves, plot_mels
+
+
+class FastSpeech2Trainer(Trainer):
+    """Teacher-forced training: durations, pitch and energy are the recording's (arXiv:2006.04558, sec. 2.2)."""
+
+    unit = "mel frames"
+    # What an experiment keeps of its features, so that synthesis needs nothing else.
+    data_files = ("symbols.json", "stats.json", "speakers.json")
+
+    def build(self) -> None:
+        """Makes the data sets, the model and Adam."""
+        config, accelerator = self.config, self.accelerator
+        assert isinstance(config.model, FastSpeech2Config)
+        data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
+        self.train_set, self.valid_set = (FastSpeech2Dataset(data_dir, split) for split in ("train", "valid"))
+        self._check_lengths(config.model.max_seq_len)
+        self.sampler = self.make_sampler(self.train_set.lengths)
+        self.train_loader = self.make_loader(self.train_set, self.sampler)
+        model = FastSpeech2(
+            config.model,
+            len(self.train_set.symbols),
+            config.preprocess.n_mel,
+            len(self.train_set.speakers),
+            self.train_set.stats,
+        )
+        adam = config.train.adam
+        optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        mel = config.preprocess.mel
+        self.griffin_lim = GriffinLim(
+            mel.sample_rate, mel.n_fft, mel.win_size, mel.hop_size, mel.n_mel, mel.fmin, mel.fmax
+        ).to(accelerator.device)
+
+    def learning_rate(self, step: int) -> float:
+        """The Noam schedule (arXiv:1706.03762, sec. 5.3)."""
+        warmup = self.config.train.lr_scheduler.num_warmup
+        return self.config.train.adam.lr * min(step**-0.5, step * warmup**-1.5)
+
+    def measure(self, batch: FastSpeech2Batch) -> BatchSize:
+        """Mel frames."""
+        return BatchSize(int(batch.mel_lengths.sum()), batch.mel.shape[0] * batch.mel.shape[1])
+
+    def utterance_ids(self, index: Tensor) -> list[str]:
+        """The ids of a batch's utterances, given its `index` field [B]."""
+        return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
+
+    def train_step(self, batch: FastSpeech2Batch) -> dict[str, Tensor]:
+        """One batch; see `Trainer.train_step`."""
+        accelerator = self.accelerator
+        with accelerator.accumulate(self.model):
+            losses = fastspeech2_loss(self._forced(batch), batch)
+            accelerator.backward(losses["total"])
+            figures = {name: loss.detach() for name, loss in losses.items()}
+            if accelerator.sync_gradients:
+                threshold = self.config.train.grad_clip_thresh
+                figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return figures
+
+    def validate(self) -> dict[str, float]:
+        """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
+
+        The best checkpoint is chosen by the mel's loss: those of pitch and duration are lowest long before the speech
+        is best, because they tell a likely prosody from the one that was recorded.
+        """
+        accelerator = self.accelerator
+        batch_size = self.config.train.batch_size
+        order = sorted(range(len(self.valid_set)), key=self.valid_set.lengths.__getitem__)
+        batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        sums: dict[str, Tensor] = {}
+        frames = torch.zeros((), device=accelerator.device)
+        for rows in batches[accelerator.process_index :: accelerator.num_processes]:
+            batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i] for i in rows]))
+            weight = batch.mel_lengths.sum()
+            for name, loss in fastspeech2_loss(self._forced(batch), batch).items():
+                sums[name] = sums.get(name, torch.zeros_like(frames)) + loss * weight
+            frames = frames + weight
+        names = ("total", "mel", "mel_postnet", "duration", "pitch", "energy")  # also where a process had no batch
+        zero = torch.zeros_like(frames)
+        totals = accelerator.reduce(torch.stack([*(sums.get(name, zero) for name in names), frames]), "sum").tolist()
+        figures = {name: value / totals[-1] for name, value in zip(names, totals, strict=False)}
+        self._draw_samples()
+        return {**figures, "selection": figures["mel_postnet"]}
+
+    def _forced(self, batch: FastSpeech2Batch) -> FastSpeech2Output:
+        return self.model(
+            batch.phone_ids,
+            batch.phone_lengths,
+            durations=batch.durations,
+            pitch=batch.pitch,
+            energy=batch.energy,
+            speaker_id=batch.speaker_id,
+            num_frames=batch.mel.shape[1],
+        )
+
+    def _draw_samples(self) -> None:
+        """Predicted beside recorded for the first validation utterances: mel, pitch, energy and sound."""
+        if self.writer is None:
+            return
+        rate = self.config.preprocess.sample_rate
+        for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
+            row = self.valid_set.rows[i]
+            batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i]]))
+            output = self._forced(batch)
+            mels = {"predicted": output.mel_postnet, "recorded": batch.mel}
+            utt_id, title = row["utt_id"], f"{row['utt_id']}: {row['text']}"
+            figure = plot_mels(
+                {name: mel[0].float().cpu().numpy() for name, mel in mels.items()},
+                title,
+                self.config.preprocess.hop_size / rate,
+            )
+            self.writer.add_figure(f"mel/{utt_id}", figure, self.step)
+            curves = {
+                "pitch (z-score)": {"predicted": output.pitch, "recorded": batch.pitch},
+                "energy (z-score)": {"predicted": output.energy, "recorded": batch.energy},
+                "duration (frames)": {"predicted": output.log_durations.expm1(), "recorded": batch.durations},
+            }
+            arrays = {k: {n: v[0].float().cpu().numpy() for n, v in lines.items()} for k, lines in curves.items()}
+            self.writer.add_figure(f"prosody/{utt_id}", plot_curves(arrays, row["phones"], title), self.step)
+            for name, mel in mels.items():
+                first = name == "predicted" or self.step == self.config.train.valid_every
+                if first:  # the recording sounds the same at every validation
+                    wav = self.griffin_lim(mel.float(), batch.mel_lengths)[0]
+                    self.writer.add_audio(f"{name}/{utt_id}", torch.as_tensor(wav), self.step, rate)
+
+    def _check_lengths(self, limit: int) -> None:
+        """Raises UserError where an utterance is longer than the model takes, or nothing is left to train on."""
+        for dataset, split in ((self.train_set, "train"), (self.valid_set, "valid")):
+            if not len(dataset):
+                raise UserError(f"{dataset.data_dir}/{split}.jsonl is empty: stage 1 needs more utterances")
+            longest = max(range(len(dataset)), key=dataset.lengths.__getitem__)
+            if dataset.lengths[longest] > limit:
+                raise UserError(
+                    f"{dataset.rows[longest]['utt_id']} has {dataset.lengths[longest]} mel frames, more than "
+                    f"model.max_seq_len = {limit}: raise it, or lower preprocess.max_seconds and run stage 1 again",
+                    exit_code=2,
+                )
