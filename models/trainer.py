@@ -213,9 +213,9 @@ class Trainer:
         own = int(self.window.first_bad)
         names = ", ".join(self.utterance_ids(self.window.indices[own])) if own >= 0 else "those of another process"
         raise UserError(
-            f"The loss became NaN or infinite near step {self.step + 1}. The batch's utterances: {names}. Look at their "
-            "features (or take them out of the corpus and run stage 1 again), or lower train.adam.lr; then go on from "
-            "the last checkpoint with --resume."
+            f"The loss became NaN or infinite near step {self.step + 1}. The batch's utterances: {names}. Look at "
+            "their features (or take them out of the corpus and run stage 1 again), or lower train.adam.lr; then go on "
+            "from the last checkpoint with --resume."
         )
 
     def _log_start(self) -> None:

@@ -1,0 +1,63 @@
+"""The batches of an epoch: complete, reproducible, shared without overlap, and of similar length."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.batching import LengthBucketSampler
+
+LENGTHS = st.lists(st.integers(1, 900), min_size=4, max_size=200)
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(0, 5), st.integers(1, 4))
+def test_processes_share_an_epoch_without_overlap(lengths, batch_size, epoch, processes):
+    shares = []
+    for index in range(processes):
+        sampler = LengthBucketSampler(lengths, batch_size, 7, processes, index)
+        sampler.set_position(epoch)
+        shares.append(list(sampler))
+        assert len(shares[-1]) == len(sampler)
+    assert all(len(batch) > 0 for share in shares for batch in share)
+    seen = [row for share in shares for batch in share for row in batch]
+    assert len(seen) == len(set(seen))
+    assert len(seen) > len(lengths) - processes  # fewer than one a process may wait for the next epoch
+    if processes == 1:
+        assert sorted(seen) == list(range(len(lengths)))
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(0, 3), st.integers(0, 20))
+def test_an_epoch_can_be_entered_anywhere(lengths, batch_size, epoch, start):
+    sampler = LengthBucketSampler(lengths, batch_size, 7)
+    sampler.set_position(epoch)
+    whole = list(sampler)
+    again = LengthBucketSampler(lengths, batch_size, 7)
+    again.set_position(epoch, start)
+    assert list(again) == whole[start:]
+
+
+def test_epochs_and_seeds_differ():
+    lengths = list(range(100, 300))
+
+    def batches(seed, epoch):
+        sampler = LengthBucketSampler(lengths, 16, seed)
+        sampler.set_position(epoch)
+        return list(sampler)
+
+    def neighbors(seed, epoch):
+        return {frozenset(batch) for batch in batches(seed, epoch)}
+
+    assert batches(1, 0) != batches(1, 1) and batches(1, 0) != batches(2, 0)
+    assert not neighbors(1, 0) & neighbors(1, 1)  # not the same utterances side by side in every epoch
+
+
+def test_little_padding_at_the_lengths_of_read_speech():
+    lengths = np.random.default_rng(0).gamma(8, 70, 2000).clip(90, 870).astype(int)
+    sampler = LengthBucketSampler(list(lengths), 16, 1)
+    padded = sum(len(batch) * max(lengths[batch]) for batch in sampler)
+    assert padded / lengths.sum() < 1.05
+
+
+def test_fewer_utterances_than_processes_is_an_error():
+    with pytest.raises(ValueError, match="2 utterances cannot feed 3"):
+        LengthBucketSampler([5, 6], 4, 0, 3, 0)
