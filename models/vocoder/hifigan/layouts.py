@@ -1,0 +1,101 @@
+"""Where the generator's weights and shape lie in each published kind of HiFi-GAN folder.
+
+Known: jik876's (config.json beside generator_v1 or g_02500000), Amphion's published one (args.json, checkpoints/*.pt,
+and the text file `checkpoint` that names the newest), and accelerate folders (args.json, then
+checkpoint/[epoch-E_]step-S[_loss-L]/ with model.safetensors or pytorch_model.bin) as Amphion and this toolkit train.
+Any folder on the way to the weights will do, and so will a weight file itself.
+"""
+
+import re
+from pathlib import Path
+
+from utils.errors import UserError
+
+_STEP_FOLDER = re.compile(r"(?:epoch-\d+_)?step-(\d+)(?:_loss-.*)?")
+_STEP_PT = re.compile(r".*step-(\d+).*\.pt")
+_JIK876 = re.compile(r"g_(\d+)")
+_JIK876_NAMED = re.compile(r"generator_v\d+")
+_ACCELERATE = re.compile(r"model(_\d+)?\.safetensors")
+_ACCELERATE_BIN = re.compile(r"pytorch_model(_\d+)?\.bin")
+_SHAPE_FILES = ("args.json", "config.json")
+_LOOKED_FOR = (
+    "config.json beside g_* or generator_v*; args.json with checkpoints/checkpoint and *.pt; "
+    "args.json with checkpoint/*step-*/model.safetensors or pytorch_model.bin"
+)
+
+
+def find_weights(vocoder_dir: Path) -> list[Path]:
+    """The files of the newest checkpoint, one of which holds the generator (accelerate numbers its models).
+
+    Args:
+        vocoder_dir: a vocoder's folder, a checkpoint folder inside it, or a weight file.
+
+    Raises:
+        UserError: nothing there is known as a vocoder, or the file that `checkpoint` names is missing or elsewhere.
+    """
+    if vocoder_dir.is_file():
+        return [vocoder_dir]
+    if not vocoder_dir.is_dir():
+        raise UserError(f"{vocoder_dir}: no such vocoder folder (--vocoder_dir)", 2)
+    for folder in (vocoder_dir, vocoder_dir / "checkpoints", vocoder_dir / "checkpoint"):
+        if folder.is_dir() and (found := _weights_in(folder)):
+            return found
+    names = sorted(p.name + "/" * p.is_dir() for p in vocoder_dir.iterdir())
+    listing = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    raise UserError(f"{vocoder_dir}: no HiFi-GAN vocoder. Looked for: {_LOOKED_FOR}. Found: {listing or 'nothing'}", 2)
+
+
+def find_shape(weights: Path) -> Path:
+    """The args.json or config.json that belongs to a weight file: beside it, or up to two folders above.
+
+    Raises:
+        UserError: there is none.
+    """
+    folders = list(weights.resolve().parents)[:3]
+    for folder in folders:
+        for name in _SHAPE_FILES:
+            if (folder / name).is_file():
+                return folder / name
+    raise UserError(f"{weights}: no args.json or config.json beside it or above, up to {folders[-1]}", 2)
+
+
+def _weights_in(folder: Path) -> list[Path]:
+    """The weight files that `folder` itself, or its newest step folder, holds; empty where there are none."""
+    pointer = folder / "checkpoint"
+    if pointer.is_file():
+        return [_pointed(pointer)]
+    for pattern in (_STEP_PT, _JIK876):
+        if newest := _newest(folder, pattern):
+            return [newest]
+    files = sorted(p for p in folder.iterdir() if p.is_file())
+    for pattern in (_ACCELERATE, _ACCELERATE_BIN):
+        if found := [p for p in files if pattern.fullmatch(p.name)]:
+            return found
+    named = [p for p in files if _JIK876_NAMED.fullmatch(p.name)]
+    if len(named) > 1:
+        names = ", ".join(p.name for p in named)
+        raise UserError(f"{folder}: which of {names}? Give the file itself as --vocoder_dir", 2)
+    if named:
+        return named
+    if newest := _newest(folder, _STEP_FOLDER):
+        if found := _weights_in(newest):
+            return found
+        raise UserError(f"{newest}: this newest checkpoint has no model.safetensors or pytorch_model.bin", 2)
+    return []
+
+
+def _newest(folder: Path, pattern: re.Pattern[str]) -> Path | None:
+    """The entry whose name matches with the highest step."""
+    steps = [(int(match[1]), p) for p in folder.iterdir() if (match := pattern.fullmatch(p.name))]
+    return max(steps)[1] if steps else None
+
+
+def _pointed(pointer: Path) -> Path:
+    """The file that Amphion's text file names, which must lie in the same folder."""
+    name = pointer.read_text(encoding="utf-8", errors="replace").strip()
+    target = pointer.parent / name
+    if not name or not target.resolve().is_relative_to(pointer.parent.resolve()):
+        raise UserError(f"{pointer}: names {name!r}, which is not a file of this folder", 2)
+    if not target.is_file():
+        raise UserError(f"{pointer}: names {name!r}, which is not there", 2)
+    return target

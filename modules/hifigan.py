@@ -1,0 +1,144 @@
+"""The HiFi-GAN generator (Kong et al., arXiv:2010.05646, section 2.2 and appendix A.1), of any shape.
+
+Layout inside this file is [B, C, T], which convolutions want; the toolkit's [B, T, C] is converted by the caller.
+Parameter names are those of the published checkpoints with the weight norm folded: a folded state dict loads as it is.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEAKY_SLOPE = 0.1
+# The last activation has PyTorch's default slope: a slip of the paper's code, with which all weights were trained.
+LAST_LEAKY_SLOPE = 0.01
+
+
+def _same_conv(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> nn.Conv1d:
+    """A convolution that keeps the length (odd kernels)."""
+    padding = dilation * (kernel_size - 1) // 2
+    return nn.Conv1d(in_channels, out_channels, kernel_size, dilation=dilation, padding=padding)
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x if mask is None else x * mask
+
+
+class ResBlock1(nn.Module):
+    """Residual pairs of a dilated and a plain convolution (V1 and V2).
+
+    Shapes: B batch, C channels, T samples at this block's rate.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilations: Sequence[int]) -> None:
+        """Args: channels: in and out; kernel_size: odd; dilations: one residual pair each."""
+        super().__init__()
+        self.convs1 = nn.ModuleList(_same_conv(channels, channels, kernel_size, d) for d in dilations)
+        self.convs2 = nn.ModuleList(_same_conv(channels, channels, kernel_size) for _ in dilations)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
+        for dilated, plain in zip(self.convs1, self.convs2, strict=True):
+            y = _masked(dilated(F.leaky_relu(x, LEAKY_SLOPE)), mask)
+            x = x + _masked(plain(F.leaky_relu(y, LEAKY_SLOPE)), mask)
+        return x
+
+
+class ResBlock2(nn.Module):
+    """Residual dilated convolutions (V3).
+
+    Shapes: B batch, C channels, T samples at this block's rate.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilations: Sequence[int]) -> None:
+        """Args: channels: in and out; kernel_size: odd; dilations: one residual convolution each."""
+        super().__init__()
+        self.convs = nn.ModuleList(_same_conv(channels, channels, kernel_size, d) for d in dilations)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
+        for conv in self.convs:
+            x = x + _masked(conv(F.leaky_relu(x, LEAKY_SLOPE)), mask)
+        return x
+
+
+class HiFiGANGenerator(nn.Module):
+    """Turns log-mel frames into a waveform; every frame becomes prod(upsample_rates) samples.
+
+    Shapes: B batch, T mel frames, N = T * prod(upsample_rates) samples.
+    """
+
+    def __init__(
+        self,
+        n_mel: int,
+        resblock: str,
+        upsample_rates: Sequence[int],
+        upsample_kernel_sizes: Sequence[int],
+        upsample_initial_channel: int,
+        resblock_kernel_sizes: Sequence[int],
+        resblock_dilation_sizes: Sequence[Sequence[int]],
+    ) -> None:
+        """Args: n_mel: mel bands; resblock: "1" or "2"; the others as in the paper's Table 4 and code.
+
+        Raises: ValueError: the lists do not fit together, or a layer could not keep N = T * prod(upsample_rates).
+        """
+        super().__init__()
+        if resblock not in ("1", "2"):
+            raise ValueError(f'resblock must be "1" or "2", not {resblock!r}')
+        if len(upsample_rates) != len(upsample_kernel_sizes):
+            raise ValueError("upsample_rates and upsample_kernel_sizes must be equally long")
+        if len(resblock_kernel_sizes) != len(resblock_dilation_sizes) or not resblock_kernel_sizes:
+            raise ValueError("resblock_kernel_sizes and resblock_dilation_sizes must be equally long, and not empty")
+        for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
+            if kernel < rate or (kernel - rate) % 2:
+                raise ValueError(f"upsample kernel {kernel} must be its rate {rate} plus an even number")
+        if any(kernel % 2 == 0 for kernel in resblock_kernel_sizes):
+            raise ValueError("resblock_kernel_sizes must be odd")
+        if upsample_initial_channel % 2 ** len(upsample_rates):
+            raise ValueError("upsample_initial_channel must be divisible by 2 for every upsampling layer")
+
+        self.hop_size = prod(upsample_rates)
+        self.upsample_rates = tuple(upsample_rates)
+        self.num_kernels = len(resblock_kernel_sizes)
+        block = ResBlock1 if resblock == "1" else ResBlock2
+        channels = upsample_initial_channel
+        self.conv_pre = _same_conv(n_mel, channels, 7)
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()  # flat, num_kernels a layer: the published checkpoints count them so
+        for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
+            self.ups.append(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
+            channels //= 2
+            for size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
+                self.resblocks.append(block(channels, size, dilations))
+        self.conv_post = _same_conv(channels, 1, 7)
+
+    def forward(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
+        """Synthesizes; a row gives the same samples alone and in any batch when mel_lengths is given.
+
+        A convolution alone in the world sees zeros beyond its utterance, not the bias-filled padding of a batch: every
+        layer's output is therefore set to zero there. Without mel_lengths all rows count as full, and no mask is made.
+
+        Args:
+            mel: [B, n_mel, T] log-mel.
+            mel_lengths: [B] int64 frames; None where every row has T.
+
+        Returns: waveform [B, 1, N] in -1..1, 0 beyond a row's length.
+        """
+        mask = None
+        if mel_lengths is not None:
+            frames = torch.arange(mel.shape[-1], device=mel.device)
+            mask = (frames < mel_lengths[:, None])[:, None].to(mel.dtype)
+        x = _masked(self.conv_pre(_masked(mel, mask)), mask)
+        for i, (up, rate) in enumerate(zip(self.ups, self.upsample_rates, strict=True)):
+            if mask is not None:
+                mask = mask.repeat_interleave(rate, dim=-1)
+            x = _masked(up(F.leaky_relu(x, LEAKY_SLOPE)), mask)
+            blocks = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
+            total = blocks[0](x, mask)
+            for block in blocks[1:]:
+                total = total + block(x, mask)
+            x = total / self.num_kernels
+        x = self.conv_post(F.leaky_relu(x, LAST_LEAKY_SLOPE))
+        return _masked(torch.tanh(x), mask)
