@@ -1,0 +1,51 @@
+"""Batch normalization whose statistics padding cannot move."""
+
+import torch
+from torch import Tensor, nn
+
+
+class MaskedBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalization (arXiv:1502.03167) over the valid positions of [B, T, C]; `nn.BatchNorm1d`'s state dict.
+
+    In training, mean and variance are those of the positions that are not padding, in float32, and so are the running
+    ones. Written as sums, which need no gathering of valid positions and so never wait for the device.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Normalizes.
+
+        Args:
+            x: [B, T, C] float; what stands on padding does not matter, but must be finite.
+            padding_mask: [B, T] bool, True = padding; None: every position counts.
+
+        Returns:
+            [B, T, C] float32, anything on padding.
+        """
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            mean, variance = self._statistics(x.float(), padding_mask)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return torch.addcmul(self.bias - mean * scale, x.float(), scale)
+
+    def _statistics(self, x: Tensor, padding_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and biased variance [C] of the valid positions; moves the running ones."""
+        if padding_mask is None:
+            count = torch.full((), x.size(0) * x.size(1), dtype=x.dtype, device=x.device)
+            mean = x.mean(dim=(0, 1))
+            centered = x - mean
+        else:
+            padding = padding_mask.unsqueeze(-1)
+            count = (~padding_mask).sum().clamp(min=1).to(x.dtype)
+            mean = x.masked_fill(padding, 0).sum(dim=(0, 1)) / count
+            centered = (x - mean).masked_fill(padding, 0)
+        variance = centered.square().sum(dim=(0, 1)) / count
+        with torch.no_grad():
+            unbiased = variance * (count / (count - 1).clamp(min=1))
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked.add_(1)
+        return mean, variance

@@ -1,0 +1,141 @@
+"""The feed-forward Transformer of FastSpeech (arXiv:1905.09263, sec. 3.1): attention and convolutions, post-norm."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.conv import Conv1d
+
+
+class MultiHeadAttention(nn.Module):
+    """Self-attention with its residual and its layer norm; logits are divided by sqrt(channels / heads)."""
+
+    def __init__(self, channels: int, num_heads: int, dropout: float) -> None:
+        """Builds the layers.
+
+        Args:
+            channels: C, a multiple of `num_heads`.
+            num_heads: heads.
+            dropout: on the output; the attention weights have none.
+        """
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels)  # queries, keys and values in one product
+        self.output = nn.Linear(channels, channels)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor, attention_mask: Tensor) -> Tensor:
+        """Attends from every position to the valid ones.
+
+        Args:
+            x: [B, L, C] float.
+            attention_mask: [B, 1, 1, L] bool, True = may be looked at; at least one True a row.
+
+        Returns:
+            [B, L, C] float.
+        """
+        batch, length, channels = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, channels // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [B, heads, L, C / heads]
+        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
+        heads = heads.transpose(1, 2).reshape(batch, length, channels)
+        return self.norm(self.dropout(self.output(heads)) + x)
+
+
+class ConvFeedForward(nn.Module):
+    """Two convolutions with a ReLU between, their residual and layer norm."""
+
+    def __init__(self, channels: int, hidden: int, kernel_sizes: Sequence[int], dropout: float) -> None:
+        """Builds the layers.
+
+        Args:
+            channels: C.
+            hidden: channels between the convolutions.
+            kernel_sizes: taps of the two, odd.
+            dropout: on the output.
+        """
+        super().__init__()
+        first, second = kernel_sizes
+        self.conv1 = Conv1d(channels, hidden, first)
+        self.conv2 = Conv1d(hidden, channels, second)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        """Convolves.
+
+        Args:
+            x: [B, L, C] float, 0 on padding.
+            padding_mask: [B, L] bool, True = padding.
+
+        Returns:
+            [B, L, C] float, anything on padding.
+        """
+        hidden = F.relu(self.conv1(x))
+        if self.conv2.kernel_size[0] > 1:  # a wider kernel would read what the first put on the padding
+            hidden = hidden.masked_fill(padding_mask.unsqueeze(-1), 0)
+        return self.norm(self.dropout(self.conv2(hidden)) + x)
+
+
+class FFTBlock(nn.Module):
+    """One feed-forward Transformer block."""
+
+    def __init__(self, channels: int, num_heads: int, hidden: int, kernel_sizes: Sequence[int], dropout: float) -> None:
+        """Builds the two halves; the arguments are theirs."""
+        super().__init__()
+        self.attention = MultiHeadAttention(channels, num_heads, dropout)
+        self.feed_forward = ConvFeedForward(channels, hidden, kernel_sizes, dropout)
+
+    def forward(self, x: Tensor, padding_mask: Tensor, attention_mask: Tensor) -> Tensor:
+        """Attends, then convolves.
+
+        Args:
+            x: [B, L, C] float.
+            padding_mask: [B, L] bool, True = padding.
+            attention_mask: [B, 1, 1, L] bool, True = may be looked at.
+
+        Returns:
+            [B, L, C] float, anything on padding: the next block's attention does not look there.
+        """
+        x = self.attention(x, attention_mask).masked_fill(padding_mask.unsqueeze(-1), 0)
+        return self.feed_forward(x, padding_mask)
+
+
+class FFTStack(nn.Module):
+    """FFT blocks one after the other: FastSpeech2's encoder and its decoder."""
+
+    def __init__(
+        self, num_blocks: int, channels: int, num_heads: int, hidden: int, kernel_sizes: Sequence[int], dropout: float
+    ) -> None:
+        """Builds the blocks.
+
+        Args:
+            num_blocks: blocks.
+            channels: C.
+            num_heads: attention heads.
+            hidden: channels between a block's convolutions.
+            kernel_sizes: taps of a block's two convolutions, odd.
+            dropout: after each half of a block.
+        """
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            FFTBlock(channels, num_heads, hidden, kernel_sizes, dropout) for _ in range(num_blocks)
+        )
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        """Runs the blocks.
+
+        Args:
+            x: [B, L, C] float, positions added.
+            padding_mask: [B, L] bool, True = padding.
+
+        Returns:
+            [B, L, C] float, 0 on padding.
+        """
+        # A row of nothing but padding looks at all of it: a softmax over nothing is NaN in some kernels.
+        attention_mask = (~padding_mask | padding_mask.all(dim=1, keepdim=True))[:, None, None, :]
+        for block in self.blocks:
+            x = block(x, padding_mask, attention_mask)
+        return x.masked_fill(padding_mask.unsqueeze(-1), 0)

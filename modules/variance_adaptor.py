@@ -1,0 +1,187 @@
+"""The variance adaptor of FastSpeech 2 (arXiv:2006.04558, sec. 2.3): duration, pitch and energy between the stacks."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.conv import Conv1d
+from modules.length_regulator import LengthRegulator, round_durations
+
+
+def quantization_boundaries(
+    minimum: float, maximum: float, mean: float, std: float, num_bins: int, scale: str
+) -> Tensor:
+    """Boundaries between the bins of a z-scored feature.
+
+    Args:
+        minimum: smallest z-score.
+        maximum: largest z-score.
+        mean: of the feature, in its unit.
+        std: of the feature, in its unit.
+        num_bins: bins.
+        scale: "linear", or "log": equal ratios in the feature's own unit, which must then be positive.
+
+    Returns:
+        [num_bins - 1] float32 z-scores, ascending.
+
+    Raises:
+        ValueError: the scale is neither, or it is "log" and the feature has values of 0 or less.
+    """
+    if scale == "linear":
+        return torch.linspace(minimum, maximum, num_bins - 1)
+    if scale != "log":
+        raise ValueError(f'the quantization must be "linear" or "log", got {scale!r}')
+    low, high = minimum * std + mean, maximum * std + mean
+    if low <= 0:
+        raise ValueError(f'"log" quantization needs values above 0, but the smallest is {low:g}; use "linear"')
+    boundaries = torch.linspace(math.log(low), math.log(high), num_bins - 1, dtype=torch.float64).exp()
+    return ((boundaries - mean) / std).float()
+
+
+class VariancePredictor(nn.Module):
+    """One number a phone: two convolutions, each with ReLU, layer norm and dropout, and a linear layer."""
+
+    def __init__(self, channels: int, hidden: int, kernel_size: int, dropout: float) -> None:
+        """Builds the layers.
+
+        Args:
+            channels: C of the encoding.
+            hidden: channels of the convolutions.
+            kernel_size: taps, odd.
+            dropout: after each convolution.
+        """
+        super().__init__()
+        self.conv1 = Conv1d(channels, hidden, kernel_size)
+        self.norm1 = nn.LayerNorm(hidden)
+        self.conv2 = Conv1d(hidden, hidden, kernel_size)
+        self.norm2 = nn.LayerNorm(hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, 1)
+
+    def forward(self, x: Tensor, phone_padding_mask: Tensor, mask_padding: bool) -> Tensor:
+        """Predicts.
+
+        Args:
+            x: [B, S, C] float.
+            phone_padding_mask: [B, S] bool, True = padding.
+            mask_padding: keep the padding out of the convolutions.
+
+        Returns:
+            [B, S] float32, also under autocast (durations are rounded, pitch is quantized); 0 on padding.
+        """
+        padding = phone_padding_mask.unsqueeze(-1)
+        for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
+            if mask_padding:
+                x = x.masked_fill(padding, 0)
+            x = self.dropout(norm(F.relu(conv(x))))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.linear(x.float()).squeeze(-1).masked_fill(phone_padding_mask, 0)
+
+
+class VarianceAdaptorOutput(NamedTuple):
+    """What the variance adaptor gives; pitch and energy are z-scores."""
+
+    x: Tensor  # [B, T, C] float, 0 past the end of a row
+    log_durations: Tensor  # [B, S] float32, predicted log(d + 1)
+    pitch: Tensor  # [B, S] float32, predicted, control applied where it was used
+    energy: Tensor  # [B, S] float32, predicted, control applied where it was used
+    durations: Tensor  # [B, S] int64, frames used
+    mel_lengths: Tensor  # [B] int64
+    shortened: Tensor  # [B] bool, the predicted durations exceeded the limit and were scaled down
+
+
+class VarianceAdaptor(nn.Module):
+    """Adds pitch and energy to the phones' encodings and expands them to frames."""
+
+    pitch_bins: Tensor
+    energy_bins: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        predictor_hidden: int,
+        predictor_kernel_size: int,
+        predictor_dropout: float,
+        pitch_bins: Tensor,
+        energy_bins: Tensor,
+        max_frames: int,
+        mask_padding: bool,
+    ) -> None:
+        """Builds the predictors and embeddings.
+
+        Args:
+            channels: C of the encoding.
+            predictor_hidden: channels of the predictors.
+            predictor_kernel_size: taps of the predictors, odd.
+            predictor_dropout: dropout of the predictors.
+            pitch_bins: [num_bins - 1] float32 boundaries, z-scores.
+            energy_bins: [num_bins - 1] float32 boundaries, z-scores.
+            max_frames: the most frames a row may have when durations are predicted.
+            mask_padding: keep the padding out of the predictors' convolutions.
+        """
+        super().__init__()
+        self.max_frames = max_frames
+        self.mask_padding = mask_padding
+
+        def predictor() -> VariancePredictor:
+            return VariancePredictor(channels, predictor_hidden, predictor_kernel_size, predictor_dropout)
+
+        self.duration_predictor, self.pitch_predictor, self.energy_predictor = predictor(), predictor(), predictor()
+        self.pitch_embedding = nn.Embedding(len(pitch_bins) + 1, channels)
+        self.energy_embedding = nn.Embedding(len(energy_bins) + 1, channels)
+        self.register_buffer("pitch_bins", pitch_bins)
+        self.register_buffer("energy_bins", energy_bins)
+        self.length_regulator = LengthRegulator()
+
+    def forward(
+        self,
+        x: Tensor,
+        phone_padding_mask: Tensor,
+        durations: Tensor | None = None,
+        pitch: Tensor | None = None,
+        energy: Tensor | None = None,
+        num_frames: int | None = None,
+        pitch_control: float = 1.0,
+        energy_control: float = 1.0,
+        duration_control: float = 1.0,
+    ) -> VarianceAdaptorOutput:
+        """Predicts what is not given, embeds and expands.
+
+        Args:
+            x: [B, S, C] float encodings.
+            phone_padding_mask: [B, S] bool, True = padding.
+            durations: [B, S] int64 frames, 0 on padding; None: the predicted ones.
+            pitch: [B, S] float z-scores; None: the predicted ones.
+            energy: [B, S] float z-scores; None: the predicted ones.
+            num_frames: T; given, nothing waits for the device.
+            pitch_control: factor on the predicted pitch.
+            energy_control: factor on the predicted energy.
+            duration_control: factor on the predicted durations.
+
+        Returns:
+            The expanded encodings, the predictions, and the durations used.
+
+        Raises:
+            ValueError: a given duration is negative (looked at only where `num_frames` is None).
+        """
+        log_durations = self.duration_predictor(x, phone_padding_mask, self.mask_padding)
+        pitch_prediction = self.pitch_predictor(x, phone_padding_mask, self.mask_padding)
+        if pitch is None:
+            pitch = pitch_prediction = pitch_prediction * pitch_control
+        x = x + self.pitch_embedding(torch.bucketize(pitch, self.pitch_bins))
+        energy_prediction = self.energy_predictor(x, phone_padding_mask, self.mask_padding)
+        if energy is None:
+            energy = energy_prediction = energy_prediction * energy_control
+        x = x + self.energy_embedding(torch.bucketize(energy, self.energy_bins))
+        if durations is None:
+            limit = self.max_frames if num_frames is None else min(num_frames, self.max_frames)
+            durations, shortened = round_durations(log_durations, phone_padding_mask, duration_control, limit)
+        else:
+            shortened = torch.zeros(x.size(0), dtype=torch.bool, device=x.device)
+        x, mel_lengths = self.length_regulator(x, durations, num_frames)
+        return VarianceAdaptorOutput(
+            x, log_durations, pitch_prediction, energy_prediction, durations, mel_lengths, shortened
+        )
