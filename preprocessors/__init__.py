@@ -1,1 +1,34 @@
-"""Corpus readers: a folder in, utterances out."""
+"""Corpora: one reader each, by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from preprocessors import ljspeech
+from utils.errors import UserError
+from utils.utterance import Corpus
+
+# Name of a data set -> its reader, given the corpus' folder and name. A new corpus is one file here and one line.
+READERS: dict[str, Callable[[Path, str], Corpus]] = {"LJSpeech": ljspeech.read}
+
+
+def read_corpus(name: str, root: Path) -> Corpus:
+    """The utterances of a corpus.
+
+    A name without a reader of its own gets LJSpeech's where the folder has that layout: people bring their recordings
+    under a name of their own.
+
+    Args:
+        name: the data set, as in the config's `dataset`.
+        root: its folder, `dataset_path.<name>`.
+
+    Raises:
+        UserError: the folder is missing, has no metadata, or no reader knows it.
+    """
+    if name in READERS:
+        return READERS[name](root, name)
+    if not root.is_dir() or (root / ljspeech.METADATA).is_file():
+        return ljspeech.read(root, name)
+    raise UserError(
+        f'dataset "{name}": no reader of this name (there are: {", ".join(READERS)}), and dataset_path.{name} = "{root}" '
+        f"is not in LJSpeech's layout either: that is {ljspeech.LAYOUT}"
+    )

@@ -1,0 +1,81 @@
+"""Stage 1: a corpus to features. `--help` lists the options."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import os
+
+from config.load import ConfigError, load_config
+from config.schema import ExpConfig
+from utils.errors import UserError
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
+    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="exp_config.json of the recipe")
+    parser.add_argument(
+        "--num_workers", type=int, metavar="N", help="processes, about 0.4 GB each (default: the machine's cores)"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
+    arguments = parser.parse_args()
+    if arguments.num_workers is not None and arguments.num_workers < 1:
+        parser.error(f"argument --num_workers: must be at least 1, got {arguments.num_workers}")
+    return arguments
+
+
+def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
+    """Name and folder of the corpus.
+
+    Raises:
+        UserError: the config names none, or still holds a recipe's placeholder.
+    """
+    if not config.dataset:
+        raise UserError(f'{config_path}: dataset is empty: name the corpus, e.g. "dataset": ["LJSpeech"]', 2)
+    name = config.dataset[0]
+    folder = config.dataset_path[name]
+    if folder.startswith("[") and folder.endswith("]"):
+        raise UserError(
+            f'{config_path}: dataset_path.{name} is still the placeholder "{folder}": put the folder of your corpus '
+            "there, the one that holds metadata.csv and wavs/",
+            2,
+        )
+    return name, Path(folder)
+
+
+def available_cores() -> int:
+    """The cores that this process may use, which a container may have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def main() -> int:
+    """Runs stage 1; returns the exit code."""
+    arguments = parse_arguments()
+    try:
+        config = load_config(arguments.config, arguments.set)
+        name, folder = corpus_folder(config, arguments.config)
+
+        from preprocessors import read_corpus
+        from processors.pipeline import preprocess
+
+        corpus = read_corpus(name, folder)
+        summary = preprocess(config.preprocess, name, folder, corpus, arguments.num_workers or available_cores())
+    except (ConfigError, UserError) as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{error.filename or config.preprocess.processed_dir}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; finished shards are kept: the same command goes on from there", file=sys.stderr)
+        return 130
+    print("\n".join(summary.lines()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The mel spectrogram: the only one, for acoustic models, vocoders and their losses alike."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MAGNITUDE_EPSILON = 1e-9  # under the root, so that its gradient stays finite at silence
+LOG_FLOOR = 1e-5
+
+
+def _hz_to_mel(hz: float) -> float:
+    """Slaney's scale (Auditory Toolbox, 1998): linear below 1,000 Hz, 15 mel there; 27 steps to a factor 6.4 above."""
+    return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+
+def _mel_to_hz(mel: Tensor) -> Tensor:
+    return torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp((mel - 15) * (math.log(6.4) / 27)))
+
+
+def mel_filters(sample_rate: int, n_fft: int, n_mel: int, fmin: float, fmax: float) -> Tensor:
+    """Triangular filters of equal area on Slaney's mel scale.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: samples.
+        n_mel: bands.
+        fmin: Hz, lower edge of the first band.
+        fmax: Hz, upper edge of the last band.
+
+    Returns:
+        float32 [n_fft // 2 + 1, n_mel].
+
+    Raises:
+        ValueError: fmax is beyond half the sample rate, or below fmin.
+    """
+    if not 0 <= fmin < fmax <= sample_rate / 2:
+        raise ValueError(f"0 <= fmin < fmax <= {sample_rate / 2} must hold, got fmin={fmin}, fmax={fmax}")
+    mels = torch.linspace(_hz_to_mel(fmin), _hz_to_mel(fmax), n_mel + 2, dtype=torch.float64)
+    edges = _mel_to_hz(mels)  # [n_mel + 2]: band k rises from edge k to k + 1 and falls to k + 2
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64).unsqueeze(1)
+    width = edges.diff()
+    rising = (bins - edges[:-2]) / width[:-1]
+    falling = (edges[2:] - bins) / width[1:]
+    triangles = torch.minimum(rising, falling).clamp(min=0)
+    return (triangles * (2 / (edges[2:] - edges[:-2]))).float()
+
+
+class MelSpectrogram(nn.Module):
+    """Waveform to log mel, differentiable.
+
+    Frame t covers the samples around (t + 0.5) * hop_size: (n_fft - hop_size) / 2 samples are reflected at both ends
+    and nothing else is padded, so that N samples give exactly N // hop_size frames and a vocoder's T frames give back
+    T * hop_size samples. It computes in float32 whatever autocast says: magnitudes span 100 dB.
+    """
+
+    filters: Tensor
+    window: Tensor
+
+    def __init__(
+        self, sample_rate: int, n_fft: int, win_size: int, hop_size: int, n_mel: int, fmin: float, fmax: float
+    ) -> None:
+        """Precomputes window and filters.
+
+        Args:
+            sample_rate: Hz.
+            n_fft: samples.
+            win_size: samples of the Hann window, at most n_fft; centered in the frame.
+            hop_size: samples between frames; n_fft - hop_size is even.
+            n_mel: bands.
+            fmin: Hz, lower edge of the first band.
+            fmax: Hz, upper edge of the last band.
+
+        Raises:
+            ValueError: the sizes or the band edges do not fit together.
+        """
+        super().__init__()
+        if not 0 < hop_size <= win_size <= n_fft or (n_fft - hop_size) % 2:
+            raise ValueError(f"unusable sizes: n_fft={n_fft}, win_size={win_size}, hop_size={hop_size}")
+        self.n_fft, self.win_size, self.hop_size = n_fft, win_size, hop_size
+        self.padding = (n_fft - hop_size) // 2
+        # Derived from the settings, so never part of a checkpoint.
+        self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mel, fmin, fmax), persistent=False)
+        self.register_buffer("window", torch.hann_window(win_size), persistent=False)
+
+    def magnitude(self, wav: Tensor) -> Tensor:
+        """Magnitude spectrogram, sqrt(re^2 + im^2 + 1e-9).
+
+        Args:
+            wav: [B, N], full scale is 1; N must exceed (n_fft - hop_size) / 2.
+
+        Returns:
+            float32 [B, N // hop_size, n_fft // 2 + 1].
+
+        Raises:
+            ValueError: wav is not [B, N], or too short to be reflected.
+        """
+        if wav.dim() != 2 or wav.shape[1] <= max(self.padding, self.hop_size - 1):
+            raise ValueError(
+                f"expected [B, N] with N > {max(self.padding, self.hop_size - 1)} samples, got {tuple(wav.shape)}"
+            )
+        with torch.autocast(wav.device.type, enabled=False):
+            padded = F.pad(wav.float().unsqueeze(1), (self.padding, self.padding), mode="reflect").squeeze(1)
+            spectrum = torch.stft(
+                padded, self.n_fft, self.hop_size, self.win_size, self.window, center=False, return_complex=True
+            )
+            return torch.view_as_real(spectrum).square().sum(-1).add(MAGNITUDE_EPSILON).sqrt().transpose(1, 2)
+
+    def mel(self, magnitude: Tensor) -> Tensor:
+        """Log mel from a magnitude spectrogram, for callers that need both.
+
+        Args:
+            magnitude: [B, T, n_fft // 2 + 1].
+
+        Returns:
+            float32 [B, T, n_mel], ln(max(x, 1e-5)).
+        """
+        with torch.autocast(magnitude.device.type, enabled=False):
+            return (magnitude.float() @ self.filters).clamp(min=LOG_FLOOR).log()
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """Waveform [B, N] to log mel, float32 [B, N // hop_size, n_mel]."""
+        return self.mel(self.magnitude(wav))

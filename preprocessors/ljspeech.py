@@ -1,0 +1,75 @@
+"""LJSpeech-1.1 and every corpus in its layout: metadata.csv beside wavs/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.utterance import Corpus, Mended, Skipped, Utterance
+
+METADATA = "metadata.csv"
+LAYOUT = f'{METADATA} with lines "id|text" or "id|text|normalized text", and wavs/<id>.wav'
+
+
+def read(root: Path, name: str) -> Corpus:
+    """Reads a corpus in LJSpeech's layout.
+
+    The text is the normalized column where a line has one. Quotation marks are text: the format knows no quoting.
+    BOM and CRLF are accepted. A line that cannot be used is skipped with its reason, never the whole file.
+
+    Args:
+        root: folder of the corpus.
+        name: of the corpus, which is also its one speaker's.
+
+    Raises:
+        UserError: the folder or its metadata.csv is missing or cannot be read.
+    """
+    path = root / METADATA
+    if not root.is_dir():
+        raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must hold {LAYOUT}')
+    if not path.is_file():
+        raise UserError(f'dataset_path.{name} = "{root}": there is no {METADATA}; the folder must hold {LAYOUT}')
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+    corpus = Corpus([], [], [])
+    seen: set[str] = set()
+    # Not splitlines(): a text may hold characters that it takes for line ends, such as U+2028.
+    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if raw.strip():
+            _read_line(raw, f"line {number}", root, name, corpus, seen)
+    return corpus
+
+
+def _read_line(raw: bytes, place: str, root: Path, name: str, corpus: Corpus, seen: set[str]) -> None:
+    """Adds one line's utterance, or why there is none, to `corpus`."""
+
+    def skip(utt_id: str, reason: str, detail: str = "") -> None:
+        corpus.skipped.append(Skipped(utt_id, reason, detail))
+
+    try:
+        columns = [column.strip() for column in raw.decode("utf-8").split("|")]
+    except UnicodeDecodeError as error:
+        return skip(place, "metadata line is not UTF-8", f"byte {error.start} of the line; save {METADATA} as UTF-8")
+    utt_id = columns[0]
+    if not _is_plain(utt_id):
+        return skip(place, "id is not usable as a file name", repr(utt_id))
+    if len(columns) not in (2, 3):
+        found = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+        return skip(utt_id, "metadata line has missing or extra columns", f"{place}: {found}, expected 2 or 3")
+    if utt_id in seen:
+        return skip(utt_id, "id occurs twice", f"{place}; the first one is kept")
+    seen.add(utt_id)
+    if not columns[-1] and columns[1]:
+        corpus.mended.append(Mended(utt_id, "normalized text is empty: the raw text is used"))
+    text = columns[-1] or columns[1]
+    if not text:
+        return skip(utt_id, "text is empty", place)
+    corpus.utterances.append(Utterance(utt_id, name, text, root / "wavs" / f"{utt_id}.wav"))
+
+
+def _is_plain(utt_id: str) -> bool:
+    """Whether an id names a file inside the corpus' folder and nothing else."""
+    return bool(utt_id) and utt_id not in (".", "..") and utt_id.isprintable() and not set(utt_id) & set("/\\")

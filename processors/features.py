@@ -1,0 +1,117 @@
+"""One utterance -> its features: the walk from text, audio and alignment to arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from config.schema import PreprocessConfig
+from modules.mel import MelSpectrogram
+from processors.audio import load_waveform
+from processors.durations import utterance_alignment
+from processors.energy import frame_energy
+from processors.phone_average import fill_unvoiced, phone_average
+from processors.pitch import extract_pitch
+from processors.skip import SkipUtterance
+from text.frontend import Frontend, UnpronounceableError
+from text.pauses import place_marks
+from text.symbols import SYMBOLS, SymbolTable, UnknownSymbolError
+from utils.utterance import Utterance
+
+
+class Features(NamedTuple):
+    """What stage 2 trains on, of one utterance."""
+
+    phones: list[str]  # tokens of text.symbols, S of them
+    arrays: dict[str, np.ndarray]  # a key for each of utils.shards.FEATURES
+    mended: list[str]  # what was wrong but could be mended
+
+
+class FeatureExtractor:
+    """Computes features; built once a process, as dictionaries and filters take a while to load."""
+
+    def __init__(self, config: PreprocessConfig) -> None:
+        """Loads the dictionaries and builds the mel.
+
+        Raises:
+            UserError: the lexicon cannot be read.
+        """
+        self._config = config
+        self._frontend = Frontend(config.lexicon_path)
+        self._symbols = SymbolTable(SYMBOLS)
+        mel = config.mel
+        self._mel = MelSpectrogram(
+            mel.sample_rate, mel.n_fft, mel.win_size, mel.hop_size, mel.n_mel, mel.fmin, mel.fmax
+        )
+
+    def extract(self, utterance: Utterance, textgrid_path: Path | None) -> Features:
+        """All features of one utterance, cut to [start of the first phone, end of the last].
+
+        Mel, pitch and energy are computed on the whole recording and cut then, so that no frame sees an artificial
+        edge.
+
+        Args:
+            utterance: what to read.
+            textgrid_path: its alignment, None where there is none.
+
+        Raises:
+            SkipUtterance: it cannot be used; the reason says why.
+        """
+        config = self._config
+        written, mended = self._tokens(utterance.text)
+        wav, mended_audio = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
+        num_frames = len(wav) // config.hop_size
+        if len(wav) < config.n_fft:
+            raise SkipUtterance("audio is too short", f"{len(wav)} samples, one window has {config.n_fft}")
+        seconds = len(wav) / config.sample_rate
+        alignment = utterance_alignment(textgrid_path, seconds, config.sample_rate, config.hop_size, num_frames)
+        phones, durations = self._place(alignment.labels, alignment.durations, written)
+
+        cut = slice(alignment.first_frame, alignment.first_frame + int(durations.sum()))
+        pitch = extract_pitch(
+            config.pitch_extractor, wav, config.sample_rate, config.hop_size, config.f0_min, config.f0_max
+        )[cut]
+        if not pitch.any():
+            raise SkipUtterance(
+                "no pitch was found", f"no voiced frame between {config.f0_min:g} and {config.f0_max:g} Hz"
+            )
+        with torch.inference_mode():
+            magnitude = self._mel.magnitude(torch.from_numpy(wav).unsqueeze(0))
+            mel = self._mel.mel(magnitude)[0].numpy()[cut]
+        energy = frame_energy(magnitude[0].numpy()[cut])
+        arrays = {
+            "mel": mel,
+            "pitch": pitch,
+            "energy": energy,
+            "durations": durations,
+            "phone_pitch": phone_average(fill_unvoiced(pitch), durations),
+            "phone_energy": phone_average(energy, durations),
+        }
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        return Features(phones, contiguous, mended_audio + mended)
+
+    def _tokens(self, text: str) -> tuple[list[str], list[str]]:
+        """The text's tokens and the front end's warnings."""
+        try:
+            spoken = self._frontend.pronounce(text)
+        except UnpronounceableError as error:
+            raise SkipUtterance("text has nothing to pronounce", str(error)) from None
+        return spoken.phones, [f"text: {warning}" for warning in spoken.warnings]
+
+    def _place(self, labels: list[str], durations: np.ndarray, written: list[str]) -> tuple[list[str], np.ndarray]:
+        """The tokens that the model sees, and their durations: marks that nobody paused at last 0 frames."""
+        placed = place_marks(labels, written)
+        phones = [token for token, _ in placed]
+        try:
+            self._symbols.ids(phones)
+        except UnknownSymbolError:
+            unknown = sorted({p for p in phones if p not in self._symbols.symbols})
+            raise SkipUtterance(
+                "TextGrid has unknown symbols",
+                f"{' '.join(unknown)} (phones must be ARPAbet, as MFA's english_us_arpa)",
+            ) from None
+        frames = [0 if index is None else int(durations[index]) for _, index in placed]
+        return phones, np.array(frames, dtype=np.int32)

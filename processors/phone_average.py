@@ -1,0 +1,41 @@
+"""Frame values -> phone values: the mean over each phone's frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def phone_average(values: np.ndarray, durations: np.ndarray) -> np.ndarray:
+    """The mean of frame values over each phone.
+
+    Args:
+        values: float32 [T].
+        durations: int32 [S], frames, sum T.
+
+    Returns:
+        float32 [S]; 0 where a phone has no frame.
+
+    Raises:
+        ValueError: the durations do not sum to T.
+    """
+    if int(durations.sum()) != len(values):
+        raise ValueError(f"durations sum to {int(durations.sum())}, there are {len(values)} frames")
+    sums = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
+    ends = np.cumsum(durations)
+    totals = sums[ends] - sums[ends - durations]
+    return np.divide(totals, durations, out=np.zeros(len(durations)), where=durations > 0).astype(np.float32)
+
+
+def fill_unvoiced(pitch: np.ndarray) -> np.ndarray:
+    """Pitch with its unvoiced frames interpolated linearly, and held at the ends.
+
+    Args:
+        pitch: float32 [T], Hz, 0 = unvoiced.
+
+    Returns:
+        float32 [T]; all 0 where no frame is voiced.
+    """
+    voiced = np.flatnonzero(pitch > 0)
+    if not len(voiced):
+        return np.zeros_like(pitch)
+    return np.interp(np.arange(len(pitch)), voiced, pitch[voiced]).astype(np.float32)

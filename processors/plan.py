@@ -1,0 +1,139 @@
+"""Which utterance goes to which shard, and which shards must be made anew. Reads file sizes and times, no contents.
+
+Nothing is remembered between runs but the shards themselves. Each carries a fingerprint of all that its features
+depend on; a shard whose fingerprint still holds is kept, every other one is made anew. So an interrupted run goes on
+where it was, and a mended recording, text or TextGrid is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from config.load import to_dict
+from config.schema import PreprocessConfig
+from utils.shards import ShardError, read_header, shard_name, shard_path
+from utils.utterance import Utterance
+
+# Raise it with every change to text/, modules/mel.py or processors/ that changes features: it makes all shards stale.
+FEATURES_VERSION = 1
+
+SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
+_SPLIT_KEYS = ("valid_fraction", "test_fraction", "split_seed")  # no feature depends on these
+_PATH_KEYS = ("processed_dir", "textgrid_dir", "lexicon_path")  # true of one machine only; contents count instead
+
+FileState = tuple[int, int] | None  # size in bytes, time of the last change in ns; None: no such file
+
+
+class ShardPlan(NamedTuple):
+    """A shard as it has to be."""
+
+    name: str
+    path: Path
+    fingerprint: str
+    utterances: list[Utterance]
+    textgrid_paths: list[Path | None]  # one an utterance
+
+
+def section_of_lock(config: PreprocessConfig) -> dict[str, object]:
+    """The preprocess section without paths: what stage 2 compares its own with."""
+    return {key: value for key, value in to_dict(config).items() if key not in _PATH_KEYS}
+
+
+def plan_shards(
+    utterances: Sequence[Utterance], textgrids: Mapping[str, Path], config: PreprocessConfig, folder: Path
+) -> list[ShardPlan]:
+    """Assigns utterances to shards by the leading bits of a hash of their ids, so that a new clip touches one shard.
+
+    The number of bits follows from the size of the corpus: a corpus that doubles is laid out anew.
+
+    Args:
+        utterances: ids are unique.
+        textgrids: utterance id -> path.
+        config: the preprocess section.
+        folder: where shards lie.
+
+    Returns:
+        Shards in order of their names; none is empty.
+
+    Raises:
+        OSError: the lexicon cannot be read.
+    """
+    bits = max(0, (len(utterances) // SHARD_SIZE).bit_length() - 1)
+    members: dict[int, list[Utterance]] = {}
+    for utterance in sorted(utterances):
+        digest = hashlib.sha256(utterance.utt_id.encode()).digest()
+        members.setdefault(int.from_bytes(digest[:4], "big") >> (32 - bits), []).append(utterance)
+
+    features = {k: v for k, v in section_of_lock(config).items() if k not in _SPLIT_KEYS}
+    lexicon = hashlib.sha256(Path(config.lexicon_path).read_bytes()).hexdigest() if config.lexicon_path else None
+    common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()
+
+    audio = _folder_states({utterance.wav_path.parent for utterance in utterances})
+    grids = _folder_states({path.parent for path in textgrids.values()})
+    plans = []
+    for index, group in sorted(members.items()):
+        paths = [textgrids.get(utterance.utt_id) for utterance in group]
+        states = [
+            [u.utt_id, u.speaker, u.text, audio.get(u.wav_path), grids.get(path) if path else None]
+            for u, path in zip(group, paths, strict=True)
+        ]
+        fingerprint = hashlib.sha256(json.dumps([common, states]).encode()).hexdigest()
+        name = shard_name(index)
+        plans.append(ShardPlan(name, shard_path(folder, name), fingerprint, group, paths))
+    return plans
+
+
+def find_textgrids(folder: Path, utterances: Iterable[Utterance]) -> dict[str, Path]:
+    """The TextGrids that there are: `<folder>/<utt_id>.TextGrid` or `<folder>/<speaker>/<utt_id>.TextGrid`."""
+    utterances = list(utterances)
+    listings = {"": _names(folder)}
+    found = {}
+    for utterance in utterances:
+        name = f"{utterance.utt_id}.TextGrid"
+        for inside in ("", utterance.speaker):
+            if inside not in listings:
+                listings[inside] = _names(folder / inside)
+            if name in listings[inside]:
+                found[utterance.utt_id] = folder / inside / name
+                break
+    return found
+
+
+def is_fresh(plan: ShardPlan, header: Mapping[str, object] | None) -> bool:
+    """Whether a shard is there, whole and up to date, with no failure that may have passed."""
+    return header is not None and header["fingerprint"] == plan.fingerprint and not header["retry"]
+
+
+def header_of(plan: ShardPlan) -> dict | None:
+    """The header of the shard that is there, or None: missing, damaged, or written by another version."""
+    try:
+        header = read_header(plan.path)
+    except ShardError:
+        return None
+    return header if {"fingerprint", "retry", "records", "skipped", "mended"} <= header.keys() else None
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _folder_states(folders: Iterable[Path]) -> dict[Path, FileState]:
+    """Size and time of every file in some folders: one pass over each is far quicker than asking by name."""
+    states: dict[Path, FileState] = {}
+    for folder in folders:
+        for name in _names(folder):
+            path = folder / name
+            try:
+                stat = os.stat(path)
+            except OSError:  # a dangling link, or gone meanwhile: as good as missing
+                continue
+            states[path] = (stat.st_size, stat.st_mtime_ns)
+    return states

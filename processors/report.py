@@ -1,0 +1,106 @@
+"""What stage 1 found: as data, as a page, as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from text.symbols import PHONES, is_phone
+from utils.utterance import Mended, Skipped
+
+_IDS_ON_A_LINE = 20
+
+
+def build_report(
+    dataset: str,
+    records: Sequence[Mapping[str, Any]],
+    skipped: Iterable[Skipped],
+    mended: Iterable[Mended],
+    split_sizes: Mapping[str, int],
+    seconds_per_frame: float,
+) -> dict[str, Any]:
+    """Everything worth knowing about the features, with no date, path or machine in it.
+
+    Args:
+        dataset: name of the corpus.
+        records: manifest lines of the kept utterances.
+        skipped: what was left out.
+        mended: what was kept although something was wrong.
+        split_sizes: set -> utterances.
+        seconds_per_frame: hop size / sample rate.
+    """
+    seen = Counter(phone for record in records for phone in record["phones"])
+    by_reason: dict[str, list[list[str]]] = {}
+    for entry in sorted(skipped):
+        by_reason.setdefault(entry.reason, []).append([entry.utt_id, entry.detail])
+    by_mend: dict[str, list[str]] = {}
+    for note in sorted(mended):
+        by_mend.setdefault(note.what, []).append(note.utt_id)
+    return {
+        "dataset": dataset,
+        "kept": len(records),
+        "hours": round(sum(record["num_frames"] for record in records) * seconds_per_frame / 3600, 4),
+        "splits": dict(split_sizes),
+        "speakers": dict(sorted(Counter(record["speaker"] for record in records).items())),
+        "skipped": dict(sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))),
+        "mended": dict(sorted(by_mend.items(), key=lambda item: (-len(item[1]), item[0]))),
+        "phones": dict(sorted(seen.items(), key=lambda item: (-item[1], item[0]))),
+        "phones_never_seen": _never_seen(seen),
+    }
+
+
+def _never_seen(seen: Mapping[str, int]) -> list[str]:
+    """Phones of the inventory that the corpus lacks; an aligner writes vowels with or without stress, not both."""
+    stressed = any(phone[-1].isdigit() for phone in seen if is_phone(phone))
+    vowels = {phone[:-1] for phone in PHONES if phone[-1].isdigit()}
+    inventory = [p for p in PHONES if (p not in vowels if stressed else not p[-1].isdigit())]
+    return [phone for phone in inventory if phone not in seen]
+
+
+def render_page(report: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = [
+        f"# Features of {report['dataset']}",
+        "",
+        f"- kept: {report['kept']:,} utterances, {report['hours']:.2f} hours",
+        f"- skipped: {num_skipped(report):,}",
+        f"- mended: {sum(len(ids) for ids in report['mended'].values()):,}",
+        "- " + ", ".join(f"{name}: {size:,}" for name, size in report["splits"].items()),
+        "- speakers: " + ", ".join(f"{name} ({count:,})" for name, count in report["speakers"].items()),
+        "",
+        "## Skipped, by reason",
+        "",
+    ]
+    for reason, entries in report["skipped"].items():
+        lines += [f"### {reason}: {len(entries):,}", ""]
+        lines += [f"- {utt_id}" + (f": {detail}" if detail else "") for utt_id, detail in entries]
+        lines.append("")
+    if not report["skipped"]:
+        lines += ["None.", ""]
+    lines += ["## Mended or doubtful, and kept", ""]
+    for what, ids in report["mended"].items():
+        more = f" and {len(ids) - _IDS_ON_A_LINE:,} more (in report.json)" if len(ids) > _IDS_ON_A_LINE else ""
+        lines.append(f"- {what}: {len(ids):,} ({', '.join(ids[:_IDS_ON_A_LINE])}{more})")
+    if not report["mended"]:
+        lines.append("None.")
+    lines += ["", "## Phones", "", "| phone | count |", "|---|---|"]
+    lines += [f"| {phone} | {count:,} |" for phone, count in report["phones"].items()]
+    never = " ".join(report["phones_never_seen"]) or "none"
+    lines += ["", f"Never seen, so that a model cannot learn them: {never}"]
+    return "\n".join(lines) + "\n"
+
+
+def num_skipped(report: Mapping[str, Any]) -> int:
+    """Utterances and metadata lines that were left out."""
+    return sum(len(entries) for entries in report["skipped"].values())
+
+
+def reasons_table(report: Mapping[str, Any]) -> list[str]:
+    """Lines of a table: each reason for skipping and each mend, its count, and an example."""
+    rows = [("skipped: " + reason, len(found), found[0][0]) for reason, found in report["skipped"].items()]
+    rows += [("kept, but " + what, len(ids), ids[0]) for what, ids in report["mended"].items()]
+    if not rows:
+        return []
+    width = max(len(row[0]) for row in rows)
+    return [f"  {what:<{width}}  {count:>7,}  e.g. {example}" for what, count, example in rows]

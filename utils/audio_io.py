@@ -1,0 +1,96 @@
+"""Audio files: read, mix down, resample, write."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+
+class AudioError(Exception):
+    """An audio file that cannot be used; `reason` is one of a few, the message says what was found."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def read_audio(path: Path, max_seconds: float | None = None) -> tuple[np.ndarray, int]:
+    """Reads an audio file whole.
+
+    Args:
+        path: any format that libsndfile knows.
+        max_seconds: a longer file is refused before it is decoded.
+
+    Returns:
+        Samples, float32 [N, channels], full scale is 1; the sample rate in Hz.
+
+    Raises:
+        AudioError: the file is no audio, truncated, without samples or longer than max_seconds.
+        OSError: the file is missing or cannot be read.
+    """
+    with path.open("rb") as file:  # opened here: libsndfile reports a missing file and a damaged one alike
+        _refuse_truncated_wav(file.fileno())
+        try:
+            with soundfile.SoundFile(file) as audio:
+                seconds = audio.frames / audio.samplerate
+                if max_seconds is not None and seconds > max_seconds:
+                    raise AudioError("longer than max_seconds", f"{seconds:.1f} s, the limit is {max_seconds:g} s")
+                samples = audio.read(dtype="float32", always_2d=True)
+                rate = audio.samplerate
+        except soundfile.LibsndfileError as error:
+            raise AudioError("audio cannot be decoded", error.error_string) from None
+    if not len(samples):
+        raise AudioError("audio is empty", "the file holds no samples")
+    return samples, rate
+
+
+def _refuse_truncated_wav(descriptor: int) -> None:
+    """Raises AudioError for a RIFF file shorter than its header says: libsndfile would quietly read the rest."""
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        raise AudioError("audio is empty", "the file has 0 bytes")
+    if os.pread(descriptor, 4, 0) != b"RIFF":
+        return
+    offset = 12
+    while offset + 8 <= size:
+        name, length = struct.unpack("<4sI", os.pread(descriptor, 8, offset))
+        if name == b"data":
+            # Writers that cannot seek leave 0 or the largest number there: nothing can be said then.
+            if 0 < length < 0xFFFFFF00 and offset + 8 + length > size:
+                present = 100 * (size - offset - 8) / length
+                raise AudioError("audio is truncated", f"{present:.0f} % of the samples are there")
+            return
+        offset += 8 + length + length % 2
+    raise AudioError("audio is truncated", "the file ends before its samples begin")
+
+
+def mix_down(samples: np.ndarray) -> np.ndarray:
+    """Channels to one, by their mean: float32 [N, channels] to [N]."""
+    return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32))
+
+
+def resample(wav: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+    """Resamples float32 [N] from one rate to another (Hz) with soxr's high quality."""
+    return soxr.resample(wav, rate, new_rate, quality="HQ") if rate != new_rate else wav
+
+
+def write_wav(path: Path, wav: np.ndarray, sample_rate: int) -> None:
+    """Writes float [N] as 16-bit PCM.
+
+    What is beyond full scale is clipped, not wrapped around: 1.0 becomes 32,767.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: a sample is not finite.
+    """
+    if not np.isfinite(wav).all():
+        raise ValueError(f"{path.name}: some samples are not finite")
+    pcm = np.clip(np.rint(np.asarray(wav, dtype=np.float64) * 32768), -32768, 32767).astype(np.int16)
+    with path.open("wb") as file:
+        soundfile.write(file, pcm, sample_rate, subtype="PCM_16", format="WAV")

@@ -1,0 +1,66 @@
+"""JSON and JSON Lines files: manifests, statistics, tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from utils.atomic import write_text
+from utils.errors import UserError
+
+
+def dump_line(row: Any) -> str:
+    """One JSON value on one line, the same bytes every time; UTF-8 text stays readable."""
+    return json.dumps(row, ensure_ascii=False, separators=(", ", ": "))
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """Writes one JSON value a line, atomically.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_text(path, "".join(dump_line(row) + "\n" for row in rows))
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """Reads one JSON value a line.
+
+    Raises:
+        UserError: the file is missing or a line is not JSON; the message names both.
+    """
+    rows = []
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                rows.append(json.loads(line))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to make it") from None
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: {error}; run stage 1 again to make it anew") from None
+    return rows
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes one JSON value, indented, atomically.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads one JSON value.
+
+    Raises:
+        UserError: the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to make it") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; run stage 1 again to make it anew") from None

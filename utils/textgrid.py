@@ -1,0 +1,139 @@
+"""Praat TextGrid files, as the Montreal Forced Aligner and others write them."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+
+class TextGridError(Exception):
+    """A file that is no TextGrid, or whose intervals make no sense."""
+
+
+class Interval(NamedTuple):
+    """A labeled stretch of time."""
+
+    start: float  # s
+    end: float  # s
+    label: str
+
+
+class Tier(NamedTuple):
+    """An interval tier."""
+
+    name: str
+    intervals: list[Interval]
+
+
+# Praat's rule: a file is the sequence of its free-standing numbers, quoted strings and <flags>; everything else
+# ("xmin =", "intervals [3]:") is decoration. The long and the short format thus read the same. Comments start with !.
+_TOKEN = re.compile(
+    r'"(?P<string>(?:[^"]|"")*)"'
+    r"|(?<!\S)(?P<number>[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)"
+    r"|<(?P<flag>\w+)>"
+    r"|(?<!\S)![^\n]*"
+)
+
+# Some writers leave quotes inside a label as they are. A string then ends where its line does.
+_TOKEN_UNESCAPED = re.compile(
+    _TOKEN.pattern.replace('"(?P<string>(?:[^"]|"")*)"', r'"(?P<string>.*)"[ \t\r]*$'), re.MULTILINE
+)
+
+# Two boundaries that differ by less are the same: writers round to 5 or 6 digits.
+_TOLERANCE = 1e-4  # s
+
+
+def read_phones(path: Path, tier_name: str = "phones") -> list[Interval]:
+    """The intervals of the phones tier.
+
+    Args:
+        path: a TextGrid in the long or the short text format, UTF-8 or UTF-16.
+        tier_name: the tier's name, in any case; also "<speaker> - phones". A file's only interval tier needs no name.
+
+    Returns:
+        Intervals in order, from the start of the tier to its end; what no interval covers is there with the label "".
+
+    Raises:
+        TextGridError: no TextGrid, no such tier, or times that are not in order.
+        OSError: the file is missing or cannot be read.
+    """
+    text = _decode(path.read_bytes())
+    try:
+        tiers = list(_tiers(_tokens(text, _TOKEN)))
+    except TextGridError as strict_error:
+        try:
+            tiers = list(_tiers(_tokens(text, _TOKEN_UNESCAPED)))
+        except TextGridError:
+            raise strict_error from None
+    named = [t for t in tiers if t.name.strip().lower().split(" - ")[-1] == tier_name]
+    if not named and len(tiers) == 1:
+        named = tiers
+    if not named:
+        there = ", ".join(repr(t.name) for t in tiers) or "none"
+        raise TextGridError(f"no interval tier {tier_name!r}; interval tiers there: {there}")
+    return _without_gaps(named[0].intervals)
+
+
+def _decode(data: bytes) -> str:
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise TextGridError(f"not {encoding.upper()} text: {error.reason} at byte {error.start}") from None
+
+
+def _tokens(text: str, pattern: re.Pattern[str]) -> Iterator[str | float]:
+    for match in pattern.finditer(text):
+        if match.lastgroup == "string":
+            yield match["string"].replace('""', '"')
+        elif match.lastgroup == "number":
+            yield float(match["number"])
+
+
+def _tiers(tokens: Iterator[str | float]) -> Iterator[Tier]:
+    """The interval tiers of a file's tokens; point tiers are passed over."""
+
+    def take(kind: type) -> str | float:
+        token = next(tokens, None)
+        if not isinstance(token, kind):
+            found = "the end of the file" if token is None else repr(token)[:40]
+            raise TextGridError(f"expected a {'number' if kind is float else 'string'}, found {found}")
+        return token
+
+    def count() -> int:
+        return int(float(take(float)))
+
+    if next(tokens, None) != "ooTextFile" or next(tokens, None) != "TextGrid":
+        raise TextGridError("no TextGrid in text format")
+    take(float), take(float)
+    for _ in range(count()):
+        kind, name = str(take(str)), str(take(str))
+        take(float), take(float)
+        if kind == "IntervalTier":
+            yield Tier(
+                name,
+                [Interval(float(take(float)), float(take(float)), str(take(str)).strip()) for _ in range(count())],
+            )
+        else:
+            for _ in range(count()):
+                take(float), take(str)
+
+
+def _without_gaps(intervals: list[Interval]) -> list[Interval]:
+    """Checks that the times are in order and puts an empty interval where there is a gap."""
+    filled: list[Interval] = []
+    at = intervals[0].start if intervals else 0.0
+    for interval in intervals:
+        if not (math.isfinite(interval.start) and math.isfinite(interval.end)) or interval.end < interval.start:
+            raise TextGridError(f"interval {interval.label!r} runs from {interval.start} to {interval.end} s")
+        if interval.start < at - _TOLERANCE:
+            raise TextGridError(f"interval {interval.label!r} begins at {interval.start} s, before the last one ends")
+        if interval.start > at + _TOLERANCE:
+            filled.append(Interval(at, interval.start, ""))
+        filled.append(interval)
+        at = interval.end
+    return filled
