@@ -107,7 +107,8 @@ class MelSpectrogram(nn.Module):
             spectrum = torch.stft(
                 padded, self.n_fft, self.hop_size, self.win_size, self.window, center=False, return_complex=True
             )
-            return torch.view_as_real(spectrum).square().sum(-1).add(MAGNITUDE_EPSILON).sqrt().transpose(1, 2)
+            power = spectrum.real.square() + spectrum.imag.square()
+            return (power + MAGNITUDE_EPSILON).sqrt().transpose(1, 2)
 
     def mel(self, magnitude: Tensor) -> Tensor:
         """Log mel from a magnitude spectrogram, for callers that need both.

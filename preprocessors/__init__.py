@@ -29,6 +29,6 @@ def read_corpus(name: str, root: Path) -> Corpus:
     if not root.is_dir() or (root / ljspeech.METADATA).is_file():
         return ljspeech.read(root, name)
     raise UserError(
-        f'dataset "{name}": no reader of this name (there are: {", ".join(READERS)}), and dataset_path.{name} = "{root}" '
-        f"is not in LJSpeech's layout either: that is {ljspeech.LAYOUT}"
+        f'dataset "{name}": no reader of this name (there are: {", ".join(READERS)}), and dataset_path.{name} = '
+        f'"{root}" is not in LJSpeech\'s layout either: that is {ljspeech.LAYOUT}'
     )

@@ -31,15 +31,15 @@ def read_jsonl(path: Path) -> list[Any]:
     Raises:
         UserError: the file is missing or a line is not JSON; the message names both.
     """
-    rows = []
+    rows: list[Any] = []
     try:
         with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+            for line in lines:
                 rows.append(json.loads(line))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to make it") from None
     except ValueError as error:
-        raise UserError(f"{path}, line {number}: {error}; run stage 1 again to make it anew") from None
+        raise UserError(f"{path}, line {len(rows) + 1}: {error}; run stage 1 again to make it anew") from None
     return rows
 
 

@@ -7,7 +7,9 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Kind = TypeVar("Kind", str, float)
 
 
 class TextGridError(Exception):
@@ -97,7 +99,7 @@ def _tokens(text: str, pattern: re.Pattern[str]) -> Iterator[str | float]:
 def _tiers(tokens: Iterator[str | float]) -> Iterator[Tier]:
     """The interval tiers of a file's tokens; point tiers are passed over."""
 
-    def take(kind: type) -> str | float:
+    def take(kind: type[Kind]) -> Kind:
         token = next(tokens, None)
         if not isinstance(token, kind):
             found = "the end of the file" if token is None else repr(token)[:40]
@@ -105,18 +107,18 @@ def _tiers(tokens: Iterator[str | float]) -> Iterator[Tier]:
         return token
 
     def count() -> int:
-        return int(float(take(float)))
+        return int(take(float))
 
     if next(tokens, None) != "ooTextFile" or next(tokens, None) != "TextGrid":
         raise TextGridError("no TextGrid in text format")
     take(float), take(float)
     for _ in range(count()):
-        kind, name = str(take(str)), str(take(str))
+        kind, name = take(str), take(str)
         take(float), take(float)
         if kind == "IntervalTier":
             yield Tier(
                 name,
-                [Interval(float(take(float)), float(take(float)), str(take(str)).strip()) for _ in range(count())],
+                [Interval(take(float), take(float), take(str).strip()) for _ in range(count())],
             )
         else:
             for _ in range(count()):
