@@ -61,11 +61,12 @@ def round_durations(
         Durations [B, S] int64, 0 on padding, and [B] bool, True where the row was scaled down.
     """
     frames = torch.round(torch.exp(log_durations.float()) - 1) * control
-    frames = torch.round(frames.clamp(0, max_frames)).masked_fill(phone_padding_mask, 0)  # the clamp takes infinity
+    frames = torch.round(frames.clamp(0, 1e6)).masked_fill(phone_padding_mask, 0).long()  # a whole number from infinity
     longest = log_durations.masked_fill(phone_padding_mask, -torch.inf).argmax(dim=1, keepdim=True)
     vanished = (frames.sum(dim=1, keepdim=True) == 0) & ~phone_padding_mask.all(dim=1, keepdim=True)
-    frames = frames.scatter_add(1, longest, vanished.to(frames.dtype))
-    total = frames.sum(dim=1, keepdim=True).double()
-    fitting = torch.floor(frames * (max_frames / total.clamp(min=1)))
-    too_long = total > max_frames
-    return torch.where(too_long, fitting, frames.double()).long(), too_long.squeeze(1)
+    frames = frames.scatter_add(1, longest, vanished.long())
+    ends = frames.cumsum(dim=1)
+    total = ends[:, -1:]
+    # The ends are scaled, not the durations: those would lose a frame a phone, and short phones all they have.
+    ends = torch.where(total > max_frames, ends * max_frames // total.clamp(min=1), ends)
+    return ends.diff(dim=1, prepend=torch.zeros_like(total)), (total > max_frames).squeeze(1)
