@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 SAMPLE_RATE = 22050
-WORDS = (
+VOCABULARY = (
     "the small dog ran home over a cold river and we saw green birds sing under old trees while rain fell "
     "on quiet streets near your house five boys gave them fresh bread"
-).split()
+)
 
 
-def write_textgrid(path: Path, intervals: Sequence[tuple[str, float]], tier: str = "phones") -> None:
+def _write_textgrid(path: Path, intervals: Sequence[tuple[str, float]], tier: str = "phones") -> None:
     """Writes (label, seconds) pairs as a TextGrid in Praat's long format."""
     end = sum(seconds for _, seconds in intervals)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end:.6f}"]
@@ -31,13 +31,13 @@ def write_textgrid(path: Path, intervals: Sequence[tuple[str, float]], tier: str
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def harmonic_tone(f0_hz: np.ndarray, amplitude: float = 0.2) -> np.ndarray:
+def _harmonic_tone(f0_hz: np.ndarray, amplitude: float = 0.2) -> np.ndarray:
     """A tone of six harmonics that follows f0_hz [N]; float [N]."""
     phase = 2 * np.pi * np.cumsum(f0_hz) / SAMPLE_RATE
     return amplitude * sum(np.sin(k * phase) / k for k in range(1, 7)) / 1.5
 
 
-def write_utterance(root: Path, utt_id: str, text: str, seed: int, phone_seconds: float = 0.07) -> None:
+def _write_utterance(root: Path, utt_id: str, text: str, seed: int, phone_seconds: float = 0.07) -> None:
     """Writes wavs/<utt_id>.wav and TextGrid/<utt_id>.TextGrid: a tone that glides, a pause at each mark."""
     from text.frontend import Frontend
     from text.symbols import is_mark
@@ -57,8 +57,26 @@ def write_utterance(root: Path, utt_id: str, text: str, seed: int, phone_seconds
     )[:num_samples]
     glide = np.linspace(draw.uniform(120, 180), draw.uniform(180, 260), num_samples)
     (root / "wavs").mkdir(parents=True, exist_ok=True)
-    write_wav(root / "wavs" / f"{utt_id}.wav", harmonic_tone(glide) * loud, SAMPLE_RATE)
-    write_textgrid(root / "TextGrid" / f"{utt_id}.TextGrid", intervals)
+    write_wav(root / "wavs" / f"{utt_id}.wav", _harmonic_tone(glide) * loud, SAMPLE_RATE)
+    _write_textgrid(root / "TextGrid" / f"{utt_id}.TextGrid", intervals)
+
+
+@pytest.fixture(scope="session")
+def write_textgrid() -> Callable[..., None]:
+    """`write_textgrid(path, [(label, seconds), ...], tier="phones")`."""
+    return _write_textgrid
+
+
+@pytest.fixture(scope="session")
+def write_utterance() -> Callable[..., None]:
+    """`write_utterance(root, utt_id, text, seed)`: a tone and its TextGrid, but no line in metadata.csv."""
+    return _write_utterance
+
+
+@pytest.fixture(scope="session")
+def harmonic_tone() -> Callable[..., np.ndarray]:
+    """`harmonic_tone(f0_hz [N], amplitude=0.2) -> float [N]` at 22,050 Hz."""
+    return _harmonic_tone
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +92,9 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         lines = []
         for index in range(count):
             draw = random.Random(index)
-            chosen = [draw.choice(WORDS) for _ in range(words)]
+            chosen = [draw.choice(VOCABULARY.split()) for _ in range(words)]
             text = " ".join(chosen[:3]) + ", " + " ".join(chosen[3:]) + "." if words > 3 else " ".join(chosen) + "."
-            write_utterance(root, f"tiny-{index:04d}", text.capitalize(), seed=index)
+            _write_utterance(root, f"tiny-{index:04d}", text.capitalize(), seed=index)
             lines.append(f"tiny-{index:04d}|{text}|{text.capitalize()}\n")
         (root / "metadata.csv").write_text("".join(lines), encoding="utf-8")
         return root

@@ -1,0 +1,52 @@
+"""Shards: equal contents are equal bytes, and damage is noticed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.shards import ShardError, feature_key, read_features, read_header, shard_name, shard_path, write_shard
+
+TENSORS = {
+    feature_key("b", "mel"): np.arange(6, dtype=np.float32).reshape(3, 2),
+    feature_key("a.1", "durations"): np.array([1, 2], np.int32),
+}
+HEADER = {"fingerprint": "f", "records": [{"text": "naïve"}], "skipped": []}
+
+
+def test_name_and_place() -> None:
+    assert shard_path(Path("d"), shard_name(7)) == Path("d/shard-00007.safetensors")
+
+
+def test_what_is_written_comes_back(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s", TENSORS, HEADER)
+    assert read_header(tmp_path / "s") == HEADER
+    found = read_features(tmp_path / "s", ["b"], ["mel"])
+    assert list(found) == ["b.mel"] and np.array_equal(found["b.mel"], TENSORS["b.mel"])
+
+
+def test_equal_contents_are_equal_bytes(tmp_path: Path) -> None:
+    write_shard(tmp_path / "one", TENSORS, HEADER)
+    write_shard(tmp_path / "two", dict(reversed(TENSORS.items())), dict(reversed(HEADER.items())))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_shard_may_be_empty(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s", {}, HEADER)
+    assert read_header(tmp_path / "s") == HEADER
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_a_truncated_shard_is_noticed(tmp_path: Path, keep: int) -> None:
+    write_shard(tmp_path / "s", TENSORS, HEADER)
+    (tmp_path / "s").write_bytes((tmp_path / "s").read_bytes()[:keep])
+    with pytest.raises(ShardError):
+        read_header(tmp_path / "s")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="absent"):
+        read_header(tmp_path / "absent")
+    write_shard(tmp_path / "s", TENSORS, HEADER)
+    with pytest.raises(ShardError, match="b.pitch"):
+        read_features(tmp_path / "s", ["b"], ["pitch"])
