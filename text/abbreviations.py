@@ -17,7 +17,9 @@ _ENDING: dict[str, str] = _TABLE["ending"]
 _MONTHS: dict[str, str] = _TABLE["months"]
 _WEEKDAYS: dict[str, str] = _TABLE["weekdays"]
 _STATES: dict[str, str] = _TABLE["states"]
-_KEYS = sorted({key for section in _TABLE.values() if isinstance(section, dict) for key in section}, key=len, reverse=True)
+_KEYS = sorted(
+    {key for section in _TABLE.values() if isinstance(section, dict) for key in section}, key=len, reverse=True
+)
 
 _DOTTED = re.compile(rf"(?<![\w.])({'|'.join(re.escape(key) for key in _KEYS)})\.(?!\w)", re.IGNORECASE)
 _TITLE = re.compile(r"\b(Mr|Mrs|Dr|Prof|St)\s(?=[A-Z])")
@@ -35,7 +37,9 @@ _RULERS = words("roman", "rulers")
 _TITLES = words("roman", "titles")
 _PARTS = words("roman", "parts")
 _NOT_NAMES = words("roman", "not_names")
-_ROMAN = re.compile(r"\b(?:([A-Za-z]+)(\.?\s|(?<=WW)))?(?<![.'-])([IVXLCDM]+)((?:th|st|nd|rd)\b)?(?![\w-]|\.[A-Za-z])(\.?)('s\b)?")
+_ROMAN = re.compile(
+    r"\b(?:([A-Za-z]+)(\.?\s|(?<=WW)))?(?<![.'-])([IVXLCDM]+)((?:th|st|nd|rd)\b)?(?![\w-]|\.[A-Za-z])(\.?)('s\b)?"
+)
 _LOWER_ROMAN = re.compile(r"(?i:\b(chapter|volume|section|appendix|part|page|pages|book)\s)([ivxl]{1,6})\b(?!')")
 _LISTED = re.compile(r"\((i{1,3}|iv|vi{0,3}|ix|x)\)")
 
@@ -72,7 +76,9 @@ def _dotted(match: re.Match[str]) -> str:
         return _MONTHS[key] + dot
     if key in _WEEKDAYS and capital and re.match(r",?\s+(?:[A-Z][a-z]{2,8}\.?\s)?\d|\s?[-–]", after):
         return _WEEKDAYS[key]
-    if key in _BEFORE_NUMBER and re.match(r"#?\d|[A-Z]{1,3}-?\d" if key in ("no", "nos", "p", "pp") else r"\d|[IVXLC]+\b", following):
+    if key in _BEFORE_NUMBER and re.match(
+        r"#?\d|[A-Z]{1,3}-?\d" if key in ("no", "nos", "p", "pp") else r"\d|[IVXLC]+\b", following
+    ):
         spoken = _BEFORE_NUMBER[key]
         return (_like(written, spoken)) + ("" if after[:1] == " " else " ")
     if re.search(r"\d[\s-]?$", before):  # a unit: "5 ft. 10 in."
@@ -143,11 +149,15 @@ def _roman(match: re.Match[str]) -> str:
     if dot and spoken.startswith("the "):
         # "George III. was": the full stop belongs to the numeral, unless a sentence ends here
         after = match.string[match.end() :]
-        tail = ("." if not after.strip() or (after[0] == " " and is_sentence_end("etc", after.lstrip())) else "") + (possessive or "")
+        tail = ("." if not after.strip() or (after[0] == " " and is_sentence_end("etc", after.lstrip())) else "") + (
+            possessive or ""
+        )
     return head + spoken + tail
 
 
-def _roman_words(word: str, space: str, numeral: str, value: int, suffix: str | None, match: re.Match[str]) -> str | None:
+def _roman_words(
+    word: str, space: str, numeral: str, value: int, suffix: str | None, match: re.Match[str]
+) -> str | None:
     after = match.string[match.end() : match.end() + 20]
     long = len(numeral) > 1
     if suffix:
@@ -157,6 +167,8 @@ def _roman_words(word: str, space: str, numeral: str, value: int, suffix: str | 
     if "." in space and word.lower() not in _PARTS:
         word = ""
     if word in _RULERS and value < 40:
+        if not long and match[5] and re.match(r"\s[A-Z][a-z]", after):
+            return None  # an initial: "Robert I. Bouck"
         titled = re.search(rf"(?i:\b(?:{'|'.join(_TITLES)})\s+){word}\s$", match.string[: match.start(3)][-60:])
         if long or numeral in "VX" or titled or match[5] or match[6] or re.match(r"[,;:)]|$|\s(?:of|was|and)\b", after):
             return f"the {ordinal(value)}"

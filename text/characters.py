@@ -18,7 +18,15 @@ _REPLACED = {
     **dict.fromkeys("―—⸺⸻", "—"),
     **dict.fromkeys("•·‧●▪◦■□▶►|", ", "),
     **dict.fromkeys("®™℠†‡¡¿⁄", ""),
-    **{"…": "...", "⋯": "...", "×": " times ", "÷": " divided by ", "±": " plus or minus ", "≈": " about ", "≠": " is not "},
+    **{
+        "…": "...",
+        "⋯": "...",
+        "×": " times ",
+        "÷": " divided by ",
+        "±": " plus or minus ",
+        "≈": " about ",
+        "≠": " is not ",
+    },
     **{"≤": " at most ", "≥": " at least ", "∞": " infinity ", "√": " square root of ", "§": " section "},
     **{"¶": " paragraph ", "©": " copyright ", "№": "No. ", "µ": "μ", "、": ", ", "。": ". "},
 }

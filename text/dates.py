@@ -20,7 +20,9 @@ _DAY_MONTH = re.compile(
     rf"\b(the\s+)?(\d{{1,2}})(st|nd|rd|th)?(\s+of)?\s+({'|'.join(MONTHS)})\b(?:(,?\s+)(\d{{4}})\b(?!,?\d))?"
 )
 _MONTH_YEAR = re.compile(rf"\b({_MONTH})(,?\s+(?:of\s+)?)([12]\d{{3}})\b(?!,?\d)")
-_CLOCK = re.compile(r"(?<![\d:.,$£€])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![:\d])(?:\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w)))?")
+_CLOCK = re.compile(
+    r"(?<![\d:.,$£€])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![:\d])(?:\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w)))?"
+)
 _HOUR = re.compile(r"(?<![\d:.,$£€])(\d{1,2})(?:\s?[-–]\s?(\d{1,2}))?\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w))")
 _RATIO = re.compile(r"(?<![\d:.])(\d+):(\d+)(?![:\d])")
 _DECADE = re.compile(r"(?<![\w.,$£€])'?((?:1\d|20)\d0|[2-9]0|10)'?s\b")

@@ -38,6 +38,13 @@ def cmudict_phones(word: str) -> list[str] | None:
     return entry.partition("#")[0].split() if entry is not None else None
 
 
+@lru_cache(maxsize=1)
+def own_words() -> dict[str, list[str]]:
+    """The toolkit's own words, `text/data/words.dict`; an entry with a capital is for that spelling alone."""
+    lines = (Path(__file__).resolve().parent / "data" / "words.dict").read_text(encoding="utf-8").splitlines()
+    return {line.split()[0]: line.split()[1:] for line in lines if line and not line.startswith(";;;")}
+
+
 def read_lexicon(path: str | Path) -> dict[str, list[str]]:
     """Reads a user's lexicon of `WORD PH PH ...` lines.
 

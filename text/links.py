@@ -8,7 +8,9 @@ from text.numbers import digits
 
 _TOP_LEVEL = "com org net edu gov mil info io co uk us de fr eu ca au jp ai dev app me tv ly be ru ch in nl it es"
 _SPOKEN_LEVELS = {"com": "com", "org": "org", "net": "net", "gov": "gov", "info": "info", "mil": "mil", "dev": "dev"}
-_EMAIL = re.compile(r"(?<![\w.@])([A-Za-z0-9][\w.+%-]{0,63})@([A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,63}){1,6})")
+_EMAIL = re.compile(
+    r"(?<![\w.@])([A-Za-z0-9][\w.+%-]{0,63})@([A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,63}){1,6})"
+)
 _URL = re.compile(
     r"(?<![\w@./])(?:(?:https?|ftp)://[^\s<>\"{}]+|www\.[^\s<>\"{}]+"
     rf"|(?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,5}}(?:{'|'.join(_TOP_LEVEL.split())})\b(?![\w@]|\.\w)(?:/[^\s<>\"{{}}]*)?)"
@@ -17,7 +19,9 @@ _SCHEME = re.compile(r"^(?:https?|ftp)://")
 _PIECES = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?|\d+|[./@:_~%+=&?#-]")
 _SIGNS = {".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", "~": "tilde", ":": "colon"}
 _SIGNS |= {"%": "percent", "+": "plus", "=": "equals", "&": "and", "?": "question mark", "#": "hash"}
-_FILE = re.compile(r"(?<=[A-Za-z]{2})\.(?=(?:[a-z]{2,4}|mp3|mp4)\b)(?!\w*\.)|(?<![\w.])\.(?=(?:exe|txt|json|com|org|net)\b)")
+_FILE = re.compile(
+    r"(?<=[A-Za-z]{2})\.(?=(?:[a-z]{2,4}|mp3|mp4)\b)(?!\w*\.)|(?<![\w.])\.(?=(?:exe|txt|json|com|org|net)\b)"
+)
 
 _NUMBER_SIGN = re.compile(r"#\s?(?=\d)")
 _SHARP = re.compile(r"(?<=\b[A-G])#(?!\w)|(?<=\b[CF])#(?!\w)")
@@ -27,7 +31,14 @@ _CPP = re.compile(r"\b(C|c|g|G|Notepad)\+\+")
 _GRADE = re.compile(r"(?<=\b[A-F])([+-])(?=[\s,.;:?!)\"']|$)")
 _MINUS_BETWEEN = re.compile(r"(?<=\d)\s-\s(?=\d[^=]*=)")
 _ABOUT = re.compile(r"~\s?(?=[\d$£€])")
-_COMPARED = {"<": " less than ", ">": " greater than ", "<=": " at most ", ">=": " at least ", "=": " equals ", "==": " equals "}
+_COMPARED = {
+    "<": " less than ",
+    ">": " greater than ",
+    "<=": " at most ",
+    ">=": " at least ",
+    "=": " equals ",
+    "==": " equals ",
+}
 _COMPARE = re.compile(r"(?<=[\w)])\s?(<=|>=|==|[<>=])\s?(?=[\w(-])")
 _LETTER_AND = re.compile(r"\b([A-Z]+)&([A-Z])\b")
 _DIVIDED = re.compile(r"(?<=\d)\s+/\s+(?=\d)")

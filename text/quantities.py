@@ -39,7 +39,9 @@ _PHONE = re.compile(
 )
 _FEET_INCHES = re.compile(r"""(?<![\w.,'"])(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:"|'')?(?![\w'])""")
 _FEET = re.compile(r"(?<![\w.,'])(\d+)'(?=\s+(?:x|by|long|wide|tall|deep|high)\b)")
-_INCHES = re.compile(r'(?<![\w.,"])(\d+(?:\.\d+)?)"(?=\s+(?:x|by|long|wide|tall|deep|high|thick|pipe|screen|monitor)\b)')
+_INCHES = re.compile(
+    r'(?<![\w.,"])(\d+(?:\.\d+)?)"(?=\s+(?:x|by|long|wide|tall|deep|high|thick|pipe|screen|monitor)\b)'
+)
 _VULGAR = re.compile(rf"(?:(?<![\d.,/])(\d+)\s?)?([{VULGAR_FRACTIONS}])")
 _MIXED = re.compile(r"(?<![\d.,/])(?:(\d+)(?:\s|\s?-\s?))?(?<![\d/])(\d{1,4})/(\d{1,7})(?![\d/]|[.,]\d)")
 _RANGE = re.compile(rf"(?<![\w/.,–-])(-?{NUMBER}%?)\s?[–-]\s?({NUMBER})(?![\d–/]|-\d|[,.]\d|[A-Za-z]*\d)")
@@ -49,7 +51,9 @@ _UNIT = re.compile(
     rf"(?<![\w.,/])(?P<minus>-)?(?P<number>{NUMBER})(?:(?P<space>[\s-]?)(?P<unit>{_longest_first(_UNITS)})"
     rf"(?P<power>\^[23])?|(?P<close>{_longest_first(_CLOSE_UNITS)})|\s(?P<dotted>in|pt)(?=\.))(?![\w^'/]|-\d)(?P<dot>\.?)"
 )
-_CALIBER = re.compile(r"(?<![\w.])\.(2[25]|3[28]|357|4[045]|50)\b(?=[\s-]*[^\d\s%]|\s*$)(?![\s-]*(?:inch|mile|percent|second|per)\b)")
+_CALIBER = re.compile(
+    r"(?<![\w.])\.(2[25]|3[28]|357|4[045]|50)\b(?=[\s-]*[^\d\s%]|\s*$)(?![\s-]*(?:inch|mile|percent|second|per)\b)"
+)
 _DOTS = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\d)")
 _VERSION = re.compile(r"\b[vV](?:er)?\.?\s?(?=\d+(?:\.\d+)+\b)")
 _TIMES = re.compile(rf"({NUMBER})\s?(?:x|X)\s?(?={NUMBER})")
@@ -99,10 +103,7 @@ def speak_quantities(text: str) -> str:
 
 
 def _phone(match: re.Match[str]) -> str:
-    if match[8]:
-        groups = re.findall(r"\d+", match[8])
-    else:
-        groups = [group for group in match.groups()[:7] if group]
+    groups = re.findall(r"\d+", match[8]) if match[8] else [group for group in match.groups()[:7] if group]
     return ", ".join("eight hundred" if group == "800" else digits(group) for group in groups)
 
 
@@ -217,7 +218,9 @@ def _letters_digits(match: re.Match[str]) -> str:
     for run in runs:
         if not run.isdigit():
             # without this dot the letter would be read as the article
-            spoken.append("A." if run in "Aa" else run.upper() if len(run) == 1 or not re.search("[aeiouyAEIOUY]", run) else run)
+            spoken.append(
+                "A." if run in "Aa" else run.upper() if len(run) == 1 or not re.search("[aeiouyAEIOUY]", run) else run
+            )
         elif len(run) > 3 or (run[0] == "0" and len(run) > 1):
             spoken.append(digits(run))
         else:

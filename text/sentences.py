@@ -63,6 +63,8 @@ def is_sentence_end(before: str, after: str) -> bool:
     bare = before.lower().rstrip(".")
     if bare in _NEVER:
         return False
+    if len(word) == 1 and word.isupper() and after.lstrip("\"'([ ").startswith(word + "."):
+        return False  # another initial
     initial = len(bare) == 1 and before[:1].isupper()
     if initial or bare in _EITHER or re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", bare):
         return word.lower() in SENTENCE_STARTERS and word[0].isupper() and not (initial and bare == "i")

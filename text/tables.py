@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 _DATA = Path(__file__).resolve().parent / "data"
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(name: str) -> dict[str, Any]:
     """The table `text/data/<name>.json`: section to words or to a mapping; the key "about" describes the file."""
     return json.loads((_DATA / f"{name}.json").read_text(encoding="utf-8"))
