@@ -142,7 +142,7 @@ def _after_noun(context: Context, third_person: bool) -> bool:
     if plural and head not in _SETS["plural_nouns_as_modifier"]:
         article = context.second_before in ("a", "an")
         return not article and (
-            not after or after in _PREPOSITION or after in ("to", "that") or context.object_follows()
+            not after or after in _PREPOSITION or after == "to" or after in _CLAUSE or context.object_follows()
         )
     return context.object_follows() and not head.endswith(("ed", "ing"))
 
@@ -293,10 +293,16 @@ def _argument(context: Context) -> bool:
 def _tiny(context: Context) -> bool:
     if context.after in _SETS["minute_noun"]:
         return True
-    return (
-        context.before in ("very", "so", "extremely", "too", "most", "are", "almost", "incredibly")
-        and not context.after
+    degree = context.before in _BE or context.before in (
+        "very",
+        "so",
+        "extremely",
+        "too",
+        "most",
+        "almost",
+        "incredibly",
     )
+    return degree and (not context.after or context.after in _CONJUNCTION)
 
 
 def _learned_adjective(context: Context) -> bool:
@@ -359,15 +365,24 @@ _SPECIAL: dict[str, tuple[Callable[[Context], bool], str, str]] = {
 }
 
 
+# Lines of g2p_en's list that have the verb and the noun the wrong way round, and lines to leave to CMUdict.
+_SWAPPED = frozenset(
+    ("OBJECT", "REBEL", "EXPLOIT", "EXPLOITS", "FRAGMENT", "IMPRINT", "SEGMENT", "SUBCONTRACT", "TORMENT", "MISCONDUCT")
+)
+_WRONG = frozenset(("PROCESSES", "MANDATE"))
+
+
 @lru_cache(maxsize=1)
 def verb_pairs() -> dict[str, tuple[list[str], list[str]]]:
     """g2p_en's list: word to its phones as a verb, and as anything else; lines with an unknown phone are left out."""
     pairs: dict[str, tuple[list[str], list[str]]] = {}
     for line in package_file("g2p_en", "homographs.en").read_text(encoding="utf-8").splitlines():
         fields = line.split("|")
-        if line.startswith("#") or len(fields) != 4 or fields[3].strip() != "V":
+        if line.startswith("#") or len(fields) != 4 or fields[3].strip() != "V" or fields[0] in _WRONG:
             continue
         verb, other = fields[1].split(), fields[2].split()
+        if fields[0] in _SWAPPED:
+            verb, other = other, verb
         if all(is_phone(phone) for phone in verb + other):
             pairs[fields[0].lower()] = (verb, other)
     return pairs
