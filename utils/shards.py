@@ -44,7 +44,7 @@ def feature_key(utt_id: str, feature: str) -> str:
 
 
 def write_shard(path: Path, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
-    """Writes a shard atomically; equal contents give equal bytes.
+    """Writes a shard atomically; equal contents, with the header's keys in equal order, give equal bytes.
 
     Args:
         path: the file.
@@ -54,7 +54,7 @@ def write_shard(path: Path, tensors: Mapping[str, np.ndarray], header: Mapping[s
     Raises:
         OSError: the file cannot be written.
     """
-    text = json.dumps(header, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(header, ensure_ascii=False)
     write_bytes(path, save(dict(tensors), metadata={_HEADER: text}))
 
 
