@@ -62,6 +62,7 @@ launch() {
 # Runs the plan: the function stage_N with the --set flags for every stage N in it. A stage that fails ends the run.
 run_plan() {
     for step in $plan; do
+        [ "$stage" = "$stop_stage" ] || printf '\n=== Stage %s\n' "$step"
         "stage_$step" "$@" || {
             status=$?
             [ "$step" = "$stop_stage" ] || echo "Stage $step failed: the stages after it were not started." >&2

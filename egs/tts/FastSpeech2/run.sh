@@ -61,7 +61,7 @@ done
 stage_1() {
     [ -z "$num_workers" ] || set -- "$@" --num_workers="$num_workers"
     "$python" bins/preprocess.py --config="$config" "$@" || return
-    [ "$stop_stage" != 1 ] || print_next --stage 2 --name "${name:-my_voice}" "$@"
+    [ "$stop_stage" != 1 ] || print_next --stage 2 --name "${name:-my-voice}" "$@"
 }
 
 stage_2() {
