@@ -18,8 +18,8 @@ MIN_OVERLAP = 1e-3
 class GriffinLim(nn.Module):
     """Inverts the toolkit's log-mel, frame for frame: T frames give T * hop_size samples.
 
-    First it looks for magnitudes with the given mel, then for phases that fit them. Deterministic; a row sounds the same
-    alone and in any batch.
+    First it looks for magnitudes with the given mel, then for phases that fit them. Deterministic; a row sounds the
+    same alone and in any batch.
     """
 
     window: Tensor

@@ -1,6 +1,5 @@
 """A HiFi-GAN generator ready to use: mels in, waveforms out."""
 
-import logging
 from dataclasses import asdict
 
 import torch
@@ -9,8 +8,7 @@ from torch import Tensor
 from config.schema import MelSettings
 from modules.hifigan import HiFiGANGenerator
 from utils.errors import UserError
-
-logger = logging.getLogger(__name__)
+from utils.logging import logger
 
 
 class HiFiGANVocoder:
