@@ -1,13 +1,16 @@
 """A one-dimensional convolution in the layout of everything around it."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from modules.toom_cook import toom_cook_conv1d
 
 
 class Conv1d(nn.Conv1d):
-    """Convolution over time on [B, T, C], zero-padded so that T stays; parameters and numbers are those of `nn.Conv1d`.
+    """Convolution over time on [B, T, C], zero-padded so that T stays; parameters are those of `nn.Conv1d`."""
 
-    The transposition is a view: oneDNN and cuDNN take it as channels-last, so that no copy is made.
-    """
+    bias: Tensor
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         """Builds the layer.
@@ -33,4 +36,12 @@ class Conv1d(nn.Conv1d):
         Returns:
             [B, T, out_channels] float.
         """
+        taps = self.kernel_size[0]
+        if taps == 1:  # oneDNN leaves such a convolution to a slow path
+            return F.linear(x, self.weight.squeeze(2), self.bias)
+        if self.training and taps >= 7 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            # Half the time of a step's largest convolutions. Not in inference, where short inputs would pay more for
+            # the filters' transform than they save.
+            return toom_cook_conv1d(x, self.weight, self.bias)
+        # A view, not a copy: oneDNN and cuDNN take it as channels-last.
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
