@@ -22,13 +22,12 @@ _KEYS = sorted(
 )
 
 _DOTTED = re.compile(rf"(?<![\w.])({'|'.join(re.escape(key) for key in _KEYS)})\.(?!\w)", re.IGNORECASE)
-_TITLE = re.compile(r"\b(Mr|Mrs|Dr|Prof|St)\s(?=[A-Z])")
+_TITLE = re.compile(r"\b(Mr|Mrs|Dr|Prof|St)\s(?=[A-Z]|and\s)")
 _BARE = re.compile(r"\b(vs|etc)\b(?!\.)")
 _BARE_STREET = re.compile(r"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th))\s(St|Ave|Blvd|Rd|Dr|Ln|Hwy|Pkwy)\b(?!\.|\s[A-Z])")
 _BARE_MONTH = re.compile(r"\b(Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)(?=,?\s(?:[A-Z][a-z]{2,8}\.?\s\d|\d))")
 _NUMBER_SIGN = re.compile(r"\bN(?:o|os)\s(?=\d)")
 _VERSUS = re.compile(r"(?<=[A-Za-z.])\sv\.\s(?=[A-Z])")
-_ET_CETERA = re.compile(r"&c\b\.?")
 _BEFORE = re.compile(r"([A-Za-z']+|\d+(?:st|nd|rd|th))\s$")
 _SLASHED = {"w/o": "without", "w/": "with", "c/o": "care of", "b/c": "because", "and/or": "and or"}
 _SLASHES = re.compile(r"(?<![\w/])(w/o|w/|c/o|b/c|and/or)(?:(?<=/)\s?(?=\w)|\b)", re.IGNORECASE)
@@ -38,8 +37,9 @@ _TITLES = words("roman", "titles")
 _PARTS = words("roman", "parts")
 _NOT_NAMES = words("roman", "not_names")
 _ROMAN = re.compile(
-    r"\b(?:([A-Za-z]+)(\.?\s|(?<=WW)))?(?<![.'-])([IVXLCDM]+)((?:th|st|nd|rd)\b)?(?![\w-]|\.[A-Za-z])(\.?)('s\b)?"
+    r"\b(?:([A-Za-z]+)(\.?\s))?(?<![.'-])([IVXLCDM]+)((?:th|st|nd|rd)\b)?(?![\w-]|\.[A-Za-z])(\.?)('s\b)?"
 )
+_WORLD_WAR = re.compile(r"\bWW(?=I{1,2}\b)")
 _LOWER_ROMAN = re.compile(r"(?i:\b(chapter|volume|section|appendix|part|page|pages|book)\s)([ivxl]{1,6})\b(?!')")
 _LISTED = re.compile(r"\((i{1,3}|iv|vi{0,3}|ix|x)\)")
 
@@ -48,8 +48,6 @@ def expand_abbreviations(text: str) -> str:
     """Writes abbreviations out; numbers stay digits."""
     if "/" in text:
         text = _SLASHES.sub(lambda match: _SLASHED[match[1].lower()] + (" " if match[1][-1] == "/" else ""), text)
-    if "&c" in text:
-        text = _ET_CETERA.sub("et cetera", text)
     if "." in text:
         text = _DOTTED.sub(_dotted, text)
         text = _VERSUS.sub(" versus ", text)
@@ -123,7 +121,7 @@ def _after_street_name(before: str, following: str, key: str) -> bool:
 
 def expand_roman(text: str) -> str:
     """Roman numerals after names, titles and parts of books to words; "I" by itself stays."""
-    text = _ROMAN.sub(_roman, text)
+    text = _ROMAN.sub(_roman, _WORLD_WAR.sub("World War ", text))
     if "(" in text:
         text = _LISTED.sub(lambda match: f"({cardinal(roman(match[1]) or 0)})", text)
     return _LOWER_ROMAN.sub(_lower_roman, text)
@@ -144,8 +142,6 @@ def _roman(match: re.Match[str]) -> str:
     spoken = _roman_words(word or "", space or "", numeral, value, suffix, match)
     if spoken is None:
         return match[0]
-    if word and space == "" and word == "WW":
-        return f"World War {spoken}{tail}"
     if dot and spoken.startswith("the "):
         # "George III. was": the full stop belongs to the numeral, unless a sentence ends here
         after = match.string[match.end() :]
@@ -162,7 +158,7 @@ def _roman_words(
     long = len(numeral) > 1
     if suffix:
         return ordinal(value)
-    if word in ("WW", "War", "WAR") and value < 4:
+    if word in ("War", "WAR") and value < 4:
         return cardinal(value)
     if "." in space and word.lower() not in _PARTS:
         word = ""

@@ -37,6 +37,7 @@ _GREEK = (
 GREEK_NAMES = {chr(0x3B1 + index): name for index, name in enumerate(_GREEK.split())}
 _GREEK_RUN = re.compile(r"[Α-Ωα-ω]+")
 _UNIT_BEFORE = re.compile(r"\d\s?k?$")
+_UNIT_AFTER = {"μ": re.compile(r"[mgs]\b"), "Ω": re.compile(r"\b|$")}  # micrometers and ohms
 # Letters that do not decompose into a plain letter and an accent.
 _LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "th", "þ": "th", "ı": "i", "ŋ": "ng", "ſ": "s"}
@@ -112,8 +113,9 @@ def _name_greek(text: str) -> tuple[str, list[str]]:
         if len(letters) > 1:
             dropped.extend(dict.fromkeys(letters))
             return " "
-        if letters in "μΩ" and _UNIT_BEFORE.search(match.string[max(0, match.start() - 3) : match.start()]):
-            return letters  # micrometers and ohms
+        before, after = match.string[max(0, match.start() - 3) : match.start()], match.string[match.end() :][:2]
+        if letters in "μΩ" and _UNIT_BEFORE.search(before) and _UNIT_AFTER[letters].match(after):
+            return letters
         return f" {GREEK_NAMES[letters.lower()]} "
 
     return _GREEK_RUN.sub(name, text), dropped

@@ -24,6 +24,8 @@ _CLOCK = re.compile(
     r"(?<![\d:.,$£€])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![:\d])(?:\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w)))?"
 )
 _HOUR = re.compile(r"(?<![\d:.,$£€])(\d{1,2})(?:\s?[-–]\s?(\d{1,2}))?\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w))")
+_CLOCKS = re.compile(r"(\d:[0-5]\d(?:\s?[AaPp]\.?[Mm]\.?)?)\s?[-–]\s?(?=\d{1,2}:[0-5]\d)")
+_HALVES = re.compile(r"(?<=[ap]\.m\.)\s?[-–]\s?(?=[a-z])")
 _RATIO = re.compile(r"(?<![\d:.])(\d+):(\d+)(?![:\d])")
 _DECADE = re.compile(r"(?<![\w.,$£€])'?((?:1\d|20)\d0|[2-9]0|10)'?s\b")
 _SHORT_YEAR = re.compile(r"(?<![\w'])'(\d\d)\b(?!')")
@@ -39,9 +41,11 @@ def speak_dates(text: str) -> str:
     text = _DAY_MONTH.sub(_day_month, text)
     text = _MONTH_YEAR.sub(lambda match: f"{_name(match[1])}{match[2]}{pairs(int(match[3]))}", text)
     if ":" in text:
+        text = _CLOCKS.sub(r"\1 to ", text)
         text = _CLOCK.sub(_clock, text)
         text = _RATIO.sub(r"\1 to \2", text)
     text = _HOUR.sub(_hour, text)
+    text = _HALVES.sub(" to ", text)
     text = _DECADE.sub(lambda match: plural(_decade(int(match[1]))), text)
     text = _ERA_AFTER.sub(_era_after, text)
     text = _ERA_BEFORE.sub(lambda match: f"{match[1]} {pairs(int(match[2]))}", text)

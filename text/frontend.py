@@ -73,6 +73,8 @@ class Frontend:
             LexiconError: the file can't be used; names the line.
         """
         self._lexicon = read_lexicon(lexicon_path) if lexicon_path else {}
+        for word in list(self._lexicon):
+            self._lexicon.setdefault(plain_letters(word), self._lexicon[word])
         self._network: WordNetwork | None = None
         self._cache: dict[str, tuple[list[str], str]] = {}
 
@@ -167,7 +169,7 @@ class Frontend:
 
     def _known(self, word: str) -> list[str] | None:
         plain = plain_letters(word)
-        return self._lexicon.get(word) or own_words().get(word) or self._lexicon.get(plain) or cmudict_phones(plain)
+        return self._lexicon.get(word) or self._lexicon.get(plain) or own_words().get(word) or cmudict_phones(plain)
 
     def _unknown(self, word: str) -> tuple[list[str], str]:
         """A word that no dictionary has: by its parts, else by the network."""
@@ -189,7 +191,7 @@ class Frontend:
             stem, source = self._whole(plain[:-2]) or self._unknown(plain[:-2])
             return stem + s_ending(stem), source
         letters = lower.replace("'", "")
-        found = compound(letters, self._known)
+        found = compound(letters, self._known) if len(letters) <= _LONGEST_WORD else None
         if found:
             return found, "rule"
         if has_no_vowel(letters):

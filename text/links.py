@@ -7,7 +7,16 @@ import re
 from text.numbers import digits
 
 _TOP_LEVEL = "com org net edu gov mil info io co uk us de fr eu ca au jp ai dev app me tv ly be ru ch in nl it es"
-_SPOKEN_LEVELS = {"com": "com", "org": "org", "net": "net", "gov": "gov", "info": "info", "mil": "mil", "dev": "dev"}
+_SPOKEN_LEVELS = {
+    "com": "com",
+    "org": "org",
+    "net": "net",
+    "gov": "gov",
+    "info": "info",
+    "mil": "mil",
+    "dev": "dev",
+    "co": "co",
+}
 _EMAIL = re.compile(
     r"(?<![\w.@])([A-Za-z0-9][\w.+%-]{0,63})@([A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,63}){1,6})"
 )
@@ -40,10 +49,10 @@ _COMPARED = {
     "==": " equals ",
 }
 _COMPARE = re.compile(r"(?<=[\w)])\s?(<=|>=|==|[<>=])\s?(?=[\w(-])")
+_ET_CETERA = re.compile(r"&c\b\.?")
 _LETTER_AND = re.compile(r"\b([A-Z]+)&([A-Z])\b")
 _DIVIDED = re.compile(r"(?<=\d)\s+/\s+(?=\d)")
 _MULTIPLIED = re.compile(r"(?<=\d)\s?\*\s?(?=\d)")
-_PLUS = re.compile(r"\s?\+\s?")
 _SLASH = re.compile(r"(?<=[^\W\d_])\s?/\s?(?=[^\W\d_])")
 
 
@@ -98,6 +107,7 @@ def speak_signs(text: str) -> str:
     if "=" in text or "<" in text or ">" in text:
         text = _COMPARE.sub(lambda match: _COMPARED[match[1]], text)
     if "&" in text:
+        text = _ET_CETERA.sub("et cetera", text)
         text = _LETTER_AND.sub(r"\1 and \2", text)
         text = re.sub(r"\s?&\s?", " and ", text)
     if "/" in text:

@@ -19,7 +19,7 @@ _PERCENT = re.compile(r"\s?%")
 _UNSPOKEN = re.compile(r"[^\w\s,.?!;:'\"()\[\]–—-]+|[_\d]+")
 _SPACES = re.compile(r"\s+")
 _SPACE_BEFORE_MARK = re.compile(r"(?<=\w) (?=[,;:?!](?:\s|$))")
-_CAPITALS_WITH_ROMAN = re.compile(r"\b[IVXLCDM]+\b|\b[ivxl]+\b")
+_CAPITALS_WITH_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+\b|\b[ivxl]+\b")
 _MAX_ROUNDS = 6
 
 

@@ -32,6 +32,7 @@ _MONEY_AFTER = re.compile(
     rf"(?<![\w.,])(?P<first>{NUMBER})(?P<scale>{_SCALE})\s?(?:(?P<sign>[€£₹₽¢])|(?P<code>{'|'.join(_CODES)})\b)"
 )
 _CODE_BEFORE = re.compile(rf"\b(?P<code>{'|'.join(_CODES)})\s(?P<first>{NUMBER})(?P<scale>{_SCALE})")
+_LONG = re.compile(r"\d{22,}|\d{1,3}(?:,\d{3}){7,}")  # no names for so large a number
 _PHONE = re.compile(
     r"(?<![\w.,/-])(?:\+?(\d{1,3})[ .-])?(?:\((\d{3})\)\s?|(\d{3})[ .-])(\d{3})[ .-](\d{4})(?![\w/]|[-.,]\d)"
     r"|(?<![\w.,/$£€-])(\d{3})-(\d{4})(?![\w/]|[-.,]\d)"
@@ -79,6 +80,7 @@ _NOT_COUNTED = words("number_context", "not_counted")
 
 def speak_quantities(text: str) -> str:
     """Replaces every digit left in a text; dates and times are gone by now."""
+    text = _LONG.sub(lambda match: f" {digits(match[0].replace(',', ''))} ", text) if len(text) > 21 else text
     text = _PHONE.sub(_phone, text)
     text = _MONEY.sub(_money, text)
     text = _MONEY_AFTER.sub(_money_after, text)
@@ -198,7 +200,8 @@ def _unit(match: re.Match[str]) -> str:
     minus = "minus " if match["minus"] else ""
     # a full stop after an abbreviated unit ends the sentence only where a new one begins
     dot = match["dot"] if match["dot"] and re.match(r"\s*$|\s+[\"'(]*[A-Z]", after) else ""
-    return f"{minus}{decimal(number)} {name}{dot}"
+    joint = "-" if match["space"] == "-" else " "
+    return f"{minus}{decimal(number)}{joint}{name}{dot}"
 
 
 def _dots(match: re.Match[str]) -> str:
@@ -245,7 +248,8 @@ def _in_context(number: str, text: str, start: int, end: int, lettered: bool) ->
     left = text[max(0, start - 40) : start]
     found = _WORD_BEFORE.search(left)
     before = found[1].lower() if found else ""
-    if before in _READ_IN_DIGITS or (len(number) == 5 and _ZIP_BEFORE.search(left)):
+    called = number in ("911", "999", "411", "112") and before in ("call", "called", "calling", "dial", "dialed")
+    if called or before in _READ_IN_DIGITS or (len(number) == 5 and _ZIP_BEFORE.search(left)):
         return digits(number)
     if len(number) > 4:
         serial = before in ("number", "serial") and len(number) > 5
