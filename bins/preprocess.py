@@ -19,7 +19,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="exp_config.json of the recipe")
     parser.add_argument(
-        "--num_workers", type=int, metavar="N", help="processes, about 0.4 GB each (default: the machine's cores)"
+        "--num_workers", type=int, metavar="N", help="processes, about 0.2 GB each (default: the machine's cores)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
     arguments = parser.parse_args()

@@ -73,13 +73,11 @@ def plan_shards(
     lexicon = hashlib.sha256(Path(config.lexicon_path).read_bytes()).hexdigest() if config.lexicon_path else None
     common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()
 
-    audio = _folder_states({utterance.wav_path.parent for utterance in utterances})
-    grids = _folder_states({path.parent for path in textgrids.values()})
     plans = []
     for index, group in sorted(members.items()):
         paths = [textgrids.get(utterance.utt_id) for utterance in group]
         states = [
-            [u.utt_id, u.speaker, u.text, audio.get(u.wav_path), grids.get(path) if path else None]
+            [u.utt_id, u.speaker, u.text, _state(u.wav_path), _state(path) if path else None]
             for u, path in zip(group, paths, strict=True)
         ]
         fingerprint = hashlib.sha256(json.dumps([common, states]).encode()).hexdigest()
@@ -125,15 +123,9 @@ def _names(folder: Path) -> set[str]:
         return set()
 
 
-def _folder_states(folders: Iterable[Path]) -> dict[Path, FileState]:
-    """Size and time of every file in some folders: one pass over each is far quicker than asking by name."""
-    states: dict[Path, FileState] = {}
-    for folder in folders:
-        for name in _names(folder):
-            path = folder / name
-            try:
-                stat = os.stat(path)
-            except OSError:  # a dangling link, or gone meanwhile: as good as missing
-                continue
-            states[path] = (stat.st_size, stat.st_mtime_ns)
-    return states
+def _state(path: Path) -> FileState:
+    try:
+        stat = os.stat(path)
+    except OSError:  # missing, a dangling link, or behind a folder that is closed: there is nothing to read
+        return None
+    return stat.st_size, stat.st_mtime_ns
