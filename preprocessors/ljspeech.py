@@ -63,7 +63,7 @@ def _read_line(raw: bytes, place: str, root: Path, name: str, corpus: Corpus, se
         return skip(utt_id, "id occurs twice", f"{place}; the first one is kept")
     seen.add(utt_id)
     if not columns[-1] and columns[1]:
-        corpus.mended.append(Mended(utt_id, "normalized text is empty: the raw text is used"))
+        corpus.mended.append(Mended(utt_id, "normalized text is empty: the raw text is used", ""))
     text = columns[-1] or columns[1]
     if not text:
         return skip(utt_id, "text is empty", place)

@@ -27,7 +27,7 @@ class Features(NamedTuple):
 
     phones: list[str]  # tokens of text.symbols, S of them
     arrays: dict[str, np.ndarray]  # a key for each of utils.shards.FEATURES
-    mended: list[str]  # what was wrong but could be mended
+    mended: list[tuple[str, str]]  # what was wrong but could be mended, and what was found there
 
 
 class FeatureExtractor:
@@ -91,15 +91,15 @@ class FeatureExtractor:
             "phone_energy": phone_average(energy, durations),
         }
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        return Features(phones, contiguous, mended_audio + mended)
+        return Features(phones, contiguous, [(what, "") for what in mended_audio] + mended)
 
-    def _tokens(self, text: str) -> tuple[list[str], list[str]]:
-        """The text's tokens and the front end's warnings."""
+    def _tokens(self, text: str) -> tuple[list[str], list[tuple[str, str]]]:
+        """The text's tokens, and the front end's warnings as what was mended."""
         try:
             spoken = self._frontend.pronounce(text)
         except UnpronounceableError as error:
             raise SkipUtterance("text has nothing to pronounce", str(error)) from None
-        return spoken.phones, [f"text: {warning}" for warning in spoken.warnings]
+        return spoken.phones, [("the text could not be read in full", warning) for warning in spoken.warnings]
 
     def _place(self, labels: list[str], durations: np.ndarray, written: list[str]) -> tuple[list[str], np.ndarray]:
         """The tokens that the model sees, and their durations: marks that nobody paused at last 0 frames."""

@@ -9,7 +9,7 @@ from typing import Any
 from text.symbols import PHONES, is_phone
 from utils.utterance import Mended, Skipped
 
-_IDS_ON_A_LINE = 20
+_MENDED_SHOWN = 50  # of one kind on the page: a whole corpus may be at another rate
 
 
 def build_report(
@@ -34,9 +34,9 @@ def build_report(
     by_reason: dict[str, list[list[str]]] = {}
     for entry in sorted(skipped):
         by_reason.setdefault(entry.reason, []).append([entry.utt_id, entry.detail])
-    by_mend: dict[str, list[str]] = {}
+    by_mend: dict[str, list[list[str]]] = {}
     for note in sorted(mended):
-        by_mend.setdefault(note.what, []).append(note.utt_id)
+        by_mend.setdefault(note.what, []).append([note.utt_id, note.detail])
     return {
         "dataset": dataset,
         "kept": len(records),
@@ -65,30 +65,32 @@ def render_page(report: Mapping[str, Any]) -> str:
         "",
         f"- kept: {report['kept']:,} utterances, {report['hours']:.2f} hours",
         f"- skipped: {num_skipped(report):,}",
-        f"- mended: {sum(len(ids) for ids in report['mended'].values()):,}",
+        f"- mended: {sum(len(entries) for entries in report['mended'].values()):,}",
         "- " + ", ".join(f"{name}: {size:,}" for name, size in report["splits"].items()),
         "- speakers: " + ", ".join(f"{name} ({count:,})" for name, count in report["speakers"].items()),
         "",
         "## Skipped, by reason",
         "",
     ]
-    for reason, entries in report["skipped"].items():
-        lines += [f"### {reason}: {len(entries):,}", ""]
-        lines += [f"- {utt_id}" + (f": {detail}" if detail else "") for utt_id, detail in entries]
-        lines.append("")
-    if not report["skipped"]:
-        lines += ["None.", ""]
+    lines += _entries(report["skipped"])
     lines += ["## Mended or doubtful, and kept", ""]
-    for what, ids in report["mended"].items():
-        more = f" and {len(ids) - _IDS_ON_A_LINE:,} more (in report.json)" if len(ids) > _IDS_ON_A_LINE else ""
-        lines.append(f"- {what}: {len(ids):,} ({', '.join(ids[:_IDS_ON_A_LINE])}{more})")
-    if not report["mended"]:
-        lines.append("None.")
-    lines += ["", "## Phones", "", "| phone | count |", "|---|---|"]
+    lines += _entries(report["mended"], most=_MENDED_SHOWN)
+    lines += ["## Phones", "", "| phone | count |", "|---|---|"]
     lines += [f"| {phone} | {count:,} |" for phone, count in report["phones"].items()]
     never = " ".join(report["phones_never_seen"]) or "none"
     lines += ["", f"Never seen, so that a model cannot learn them: {never}"]
     return "\n".join(lines) + "\n"
+
+
+def _entries(groups: Mapping[str, Sequence[Sequence[str]]], most: int | None = None) -> list[str]:
+    lines = []
+    for what, entries in groups.items():
+        lines += [f"### {what}: {len(entries):,}", ""]
+        lines += [f"- {utt_id}" + (f": {detail}" if detail else "") for utt_id, detail in entries[:most]]
+        if most is not None and len(entries) > most:
+            lines.append(f"- and {len(entries) - most:,} more, in report.json")
+        lines.append("")
+    return lines or ["None.", ""]
 
 
 def num_skipped(report: Mapping[str, Any]) -> int:
@@ -99,7 +101,7 @@ def num_skipped(report: Mapping[str, Any]) -> int:
 def reasons_table(report: Mapping[str, Any]) -> list[str]:
     """Lines of a table: each reason for skipping and each mend, its count, and an example."""
     rows = [("skipped: " + reason, len(found), found[0][0]) for reason, found in report["skipped"].items()]
-    rows += [("kept, but " + what, len(ids), ids[0]) for what, ids in report["mended"].items()]
+    rows += [("kept, but " + what, len(found), found[0][0]) for what, found in report["mended"].items()]
     if not rows:
         return []
     width = max(len(row[0]) for row in rows)

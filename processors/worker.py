@@ -80,7 +80,7 @@ def make_shard(plan: ShardPlan) -> dict[str, Any]:
             skipped.append(Skipped(utterance.utt_id, "unexpected error (please report it)", detail))
             retry = True
             continue
-        mended += [Mended(utterance.utt_id, what) for what in features.mended]
+        mended += [Mended(utterance.utt_id, *found) for found in features.mended]
         for name, array in features.arrays.items():
             arrays[feature_key(utterance.utt_id, name)] = array
         records.append(

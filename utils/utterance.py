@@ -27,7 +27,8 @@ class Mended(NamedTuple):
     """An utterance that is kept although something was wrong with it."""
 
     utt_id: str
-    what: str  # what was wrong, or what was done about it
+    what: str  # what was wrong or what was done about it; one of a few, so that the report can count them
+    detail: str  # what was found there; may be empty
 
 
 class Corpus(NamedTuple):

@@ -26,7 +26,7 @@ def test_two_and_three_columns(tmp_path: Path) -> None:
 def test_bom_crlf_quotes_and_empty_lines(tmp_path: Path) -> None:
     corpus = read(tmp_path, b'\xef\xbb\xbfa|He said "no.|He said "no.\r\n\r\n   \nb|"Quoted", she said.|\r\n')
     assert [(u.utt_id, u.text) for u in corpus.utterances] == [("a", 'He said "no.'), ("b", '"Quoted", she said.')]
-    assert corpus.mended == [("b", "normalized text is empty: the raw text is used")]
+    assert corpus.mended == [("b", "normalized text is empty: the raw text is used", "")]
 
 
 def test_line_separators_inside_a_text_are_text(tmp_path: Path) -> None:
