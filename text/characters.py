@@ -73,7 +73,7 @@ def _translate(character: str) -> str:
     if plain.isascii():  # full-width letters, ligatures, circled digits, Roman numeral signs
         return plain.replace("\x00", "")
     if category[0] == "L" and unicodedata.name(character, "").startswith("LATIN "):
-        return character
+        return character if plain == character else "".join(map(_translate, plain))
     return _DROPPED
 
 

@@ -174,6 +174,9 @@ class Frontend:
     def _unknown(self, word: str) -> tuple[list[str], str]:
         """A word that no dictionary has: by its parts, else by the network."""
         plain = plain_letters(word)
+        if len(plain) > _LONGEST_WORD:
+            chunks = [plain[start : start + _LONGEST_WORD] for start in range(0, len(plain), _LONGEST_WORD)]
+            return [phone for chunk in chunks for phone in (self._whole(chunk) or self._unknown(chunk))[0]], "network"
         lower = plain.lower().strip("'")
         initials = re.fullmatch(r"([A-Z]{2,})('?s)", plain)
         if initials:  # CDs, the FBI's
@@ -191,14 +194,13 @@ class Frontend:
             stem, source = self._whole(plain[:-2]) or self._unknown(plain[:-2])
             return stem + s_ending(stem), source
         letters = lower.replace("'", "")
-        found = compound(letters, self._known) if len(letters) <= _LONGEST_WORD else None
+        found = compound(letters, self._known)
         if found:
             return found, "rule"
         if has_no_vowel(letters):
             return spell(letters), "letters"
         self._network = self._network or WordNetwork()
-        chunks = [letters[start : start + _LONGEST_WORD] for start in range(0, len(letters), _LONGEST_WORD)]
-        predicted = [phone for chunk in chunks for phone in self._network.predict(chunk)]
+        predicted = self._network.predict(letters)
         return (predicted, "network") if predicted else (spell(letters), "letters")
 
 

@@ -21,6 +21,7 @@ _DET, _SUBJECT, _OBJECT, _MODAL, _BE, _HAVE = (
 _PREPOSITION, _CONJUNCTION, _ADVERB, _CLAUSE = (_SETS[n] for n in ("preposition", "conjunction", "adverb", "clause"))
 _ADJECTIVE_ENDINGS = ("al", "ive", "ous", "ful", "ic", "able", "ible", "ary", "less", "ish", "est", "ian", "ese")
 _NOT_PLURAL = ("ss", "us", "is", "'s", "ous")
+_WINDOW = 40  # words on either side that a rule may look at
 _NOUN_PHRASE_LIMIT = 5  # words between a question's helper and its verb: "did the three old workers object"
 
 
@@ -400,7 +401,8 @@ def choose(tokens: Sequence[str], index: int) -> list[str]:
         tokens: lower-case words and marks of the text.
         index: position of a word for which `is_homograph` holds.
     """
-    context = Context(tokens, index)
+    start = max(0, index - _WINDOW)
+    context = Context(tokens[start : index + _WINDOW], index - start)
     special = _SPECIAL.get(context.word)
     if special:
         test, yes, no = special

@@ -19,6 +19,7 @@ _PERCENT = re.compile(r"\s?%")
 _UNSPOKEN = re.compile(r"[^\w\s,.?!;:'\"()\[\]–—-]+|[_\d]+")
 _SPACES = re.compile(r"\s+")
 _SPACE_BEFORE_MARK = re.compile(r"(?<=\w) (?=[,;:?!](?:\s|$))")
+_SPACE_AFTER_BRACE = re.compile(r"(?<=\}) (?=[,.;:?!)])")
 _CAPITALS_WITH_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+\b|\b[ivxl]+\b")
 _MAX_ROUNDS = 6
 
@@ -34,7 +35,7 @@ def normalize(text: str) -> tuple[str, list[str]]:
     """
     cleaned, dropped = clean(text)
     for _ in range(_MAX_ROUNDS):
-        spoken = _round(cleaned)
+        spoken = clean(_round(cleaned))[0]
         # What one pass writes may be read by another: "5 St. James" has to settle before it is used.
         if spoken == cleaned:
             break
@@ -52,7 +53,7 @@ def _round(text: str) -> str:
         pieces.append("{" + " ".join(match[0][1:-1].split()) + "}")
         start = match.end()
     pieces.append(_normalize_stretch(text[start:]))
-    return " ".join(piece for piece in pieces if piece)
+    return _SPACE_AFTER_BRACE.sub("", " ".join(piece for piece in pieces if piece))
 
 
 def _normalize_stretch(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from text.characters import VULGAR_FRACTIONS
+from text.characters import VULGAR_FRACTIONS, plain_letters
 from text.numbers import cardinal, decimal, digits, fraction, ordinal, pairs
 from text.tables import table, words
 
@@ -220,10 +220,12 @@ def _letters_digits(match: re.Match[str]) -> str:
     runs = _RUNS.findall(match[0])
     for run in runs:
         if not run.isdigit():
-            # without this dot the letter would be read as the article
-            spoken.append(
-                "A." if run in "Aa" else run.upper() if len(run) == 1 or not re.search("[aeiouyAEIOUY]", run) else run
-            )
+            letters = plain_letters(run)
+            if letters in ("A", "a"):
+                letters = "A."  # without this dot it would be read as the article
+            elif len(letters) == 1 or not re.search("[aeiouyAEIOUY]", letters):
+                letters = letters.upper()
+            spoken.append(letters)
         elif len(run) > 3 or (run[0] == "0" and len(run) > 1):
             spoken.append(digits(run))
         else:
