@@ -25,7 +25,7 @@ MAY_IMPORT = {
 # package -> all that it may import from outside; a package that is not here may import what pyproject.toml names
 THIRD_PARTY = {
     "modules": {"torch"},
-    "text": {"numpy", "num2words"},
+    "text": {"numpy"},
     "config": {"json5"},
     "utils": {"numpy", "torch", "safetensors", "soundfile", "soxr", "matplotlib", "tensorboard", "tqdm"},
 }

@@ -48,10 +48,11 @@ UNSTRESSED = {"AH0": "ə", "ER0": "əɹ"}  # vowels that sound otherwise without
 STRESS_MARKS = {"0": "", "1": "ˈ", "2": "ˌ"}  # before the vowel
 VOICE_MARKS = {"-": "—"}  # the other marks are the same
 # Dictionaries stress these as words of their own; in a sentence they are weak, and stressed they sound chopped.
-_WEAK = """a am an and are as at be been but by can could did do does for from had has have he her his i if in into is
-it its me my of on or our she should so than that the their them then there they this to us was we were when which who
-will with would you your"""
-WEAK_WORDS = frozenset(_WEAK.split())
+WEAK_WORDS = frozenset(
+    """a am an and are as at be been but by can could did do does for from had has have he her his i if in into is it
+    its me my of on or our she should so than that the their them then there they this to us was we were when which
+    who will with would you your""".split()
+)
 
 
 @dataclass

@@ -43,8 +43,9 @@ sh "$recipe" --stage 1 --stop_stage 3 --config "$config" --name demo ${resume:+"
     --infer_expt_dir "$experiment" --infer_output_dir "$spoken" --infer_mode single --infer_text "$new_sentence" "$@"
 
 say "Three sentences of the training, spoken"
-# The texts of the first three utterances; the demo's sentences hold nothing that JSON escapes.
-sed -n 's/.*"text": "\([^"]*\)".*/\1/p' "$features/train.jsonl" | head -n 3 >"$experiment/training_sentences.txt"
+# ID|TEXT of the first three utterances; the demo's sentences hold nothing that JSON escapes.
+sed -n 's/.*"utt_id": "\([^"]*\)".*"text": "\([^"]*\)".*/\1|\2/p' "$features/train.jsonl" | head -n 3 \
+    >"$experiment/training_sentences.txt"
 sh "$recipe" --stage 3 --config "$config" --infer_expt_dir "$experiment" --infer_output_dir "$spoken/training" \
     --infer_mode batch --infer_file "$experiment/training_sentences.txt" "$@"
 

@@ -17,9 +17,9 @@ recipe_options="infer_expt_dir||DIR||none|the experiment, or one checkpoint in i
 infer_output_dir||DIR||the folder result in the experiment|where the wav files go
 infer_mode||MODE||none|single: one text; batch: a part of the data set, or a file of texts
 infer_text||TEXT||none|the text to speak (single)
-infer_file||FILE||none|texts to speak, a line each
+infer_file||FILE||none|texts to speak, a line each: TEXT, or ID|TEXT
 infer_dataset||NAME||none|the data set to speak from (batch)
-infer_testing_set||NAME||none|which part of it: test, golden_test, valid (batch)
+infer_testing_set||NAME||none|which part of it: test, golden_test, valid or train (batch)
 infer_speaker_name||NAME||the only or first speaker|the voice of a model with several
 vocoder_dir||DIR||Griffin-Lim, without a network|the vocoder that makes the sound
 pitch_control||FACTOR|1.0||scales the pitch
