@@ -53,9 +53,9 @@ def inflected(word: str, lookup: Lookup) -> list[str] | None:
         for base in _bases(word, suffix):
             phones = lookup(base)
             if phones:
-                ending = sound.split()
+                added = sound.split()
                 # "capitally", "keenness": one long consonant, not two
-                return phones + (ending[1:] if ending[0] == phones[-1] else ending)
+                return phones + (added[1:] if added[0] == phones[-1] else added)
     for prefix, sound in _PREFIXES.items():
         rest = word.removeprefix(prefix)
         if rest != word and len(rest) >= _SHORTEST_PART:

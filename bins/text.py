@@ -1,0 +1,75 @@
+"""Shows what a text becomes: normalized text, words with phones and where each came from, tokens of the model.
+
+python bins/text.py "Dr. Smith read 3 books."
+python bins/text.py --file texts.txt --lexicon my_words.txt
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Iterator
+
+from text.frontend import Frontend, Pronunciation, UnpronounceableError
+from text.lexicon import LexiconError
+from text.symbols import UnknownSymbolError
+
+
+def main() -> int:
+    """Parses the command line and prints one block a text.
+
+    Returns:
+        The exit code: 0, or 2 where a text can't be spoken or a file can't be read.
+    """
+    parser = argparse.ArgumentParser(
+        description="Show what a text becomes: normalized text, words, phones and the source of each, tokens."
+    )
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("text", nargs="?", help="the text")
+    given.add_argument("--file", metavar="PATH", help='a file of texts, one a line; "-" reads standard input')
+    parser.add_argument("--lexicon", metavar="PATH", help="lines of WORD PH PH ... that win over the dictionary")
+    options = parser.parse_args()
+
+    failed = 0
+    try:
+        frontend = Frontend(options.lexicon)
+        for place, text in read_texts(options.text, options.file):
+            try:
+                print(describe(frontend.pronounce(text)), end="\n\n")
+            except (UnpronounceableError, UnknownSymbolError) as error:
+                print(f"error: {place}{error}", file=sys.stderr)
+                failed = 2
+    except (LexiconError, OSError, UnicodeDecodeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return failed
+
+
+def read_texts(text: str | None, path: str | None) -> Iterator[tuple[str, str]]:
+    """The texts, each with the place to name in an error; empty lines of a file are skipped."""
+    if text is not None:
+        yield "", text
+        return
+    lines = sys.stdin if path == "-" else Path(str(path)).read_text(encoding="utf-8-sig").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"{path}:{number}: ", line.strip()
+
+
+def describe(result: Pronunciation) -> str:
+    """A result as readable lines."""
+    width = max(len(word.text) for word in result.words)
+    phones_width = max(len(" ".join(word.phones)) for word in result.words)
+    lines = [f"text        {result.text}", f"normalized  {result.normalized}"]
+    lines += [
+        f"  {word.text:<{width}}  {' '.join(word.phones):<{phones_width}}  {word.source}" for word in result.words
+    ]
+    lines.append(f"tokens      {' '.join(result.phones)}")
+    lines += [f"warning     {warning}" for warning in result.warnings]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
