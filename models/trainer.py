@@ -17,6 +17,7 @@ from utils.batching import LengthBucketSampler
 from utils.checkpoint import checkpoint_name, list_checkpoints, prune_checkpoints, save_weights
 from utils.errors import UserError
 from utils.logging import logger
+from utils.progress import format_seconds
 
 
 class BatchSize(NamedTuple):
@@ -252,7 +253,7 @@ class Trainer:
             f"{rate:,.0f}",
             self.unit,
             100 * padding,
-            _clock(left),
+            format_seconds(left),
         )
         losses |= {"learning_rate": self.learning_rate(self.step), "padding": padding}
         losses |= {f"{self.unit.replace(' ', '_')}_per_second": rate, "ms_per_step": 1000 * seconds / steps}
@@ -373,8 +374,3 @@ def _resolve_precision(wanted: str) -> str:
         return wanted
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
 
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(round(seconds), 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour}:{minute:02}:{second:02}"

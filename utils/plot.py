@@ -28,7 +28,7 @@ def plot_mels(mels: Mapping[str, np.ndarray], title: str, seconds_per_frame: flo
         image = axis.imshow(mel.T, origin="lower", aspect="auto", extent=extent, vmin=low, vmax=high, cmap="magma")
         axis.set(title=heading, ylabel="mel band", xlim=(0, longest))
     axes[-1].set_xlabel("seconds")
-    figure.colorbar(image, ax=axes, label="log amplitude")
+    figure.colorbar(image, ax=axes, label="log amplitude", fraction=0.03, pad=0.01)
     return figure
 
 
@@ -58,6 +58,9 @@ def save_mel(path: Path, mel: np.ndarray, title: str, seconds_per_frame: float) 
 def _panels(count: int, title: str) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 1 + 2.4 * count), layout="constrained")
+    # Fixed margins: matplotlib's own layout engines draw everything several times to find theirs.
+    height = 1 + 2.6 * count
+    figure = Figure(figsize=(10, height))
+    margins = {"left": 0.07, "right": 0.98, "top": 1 - 0.6 / height, "bottom": 0.6 / height, "hspace": 0.35}
     figure.suptitle(title, fontsize=10)
-    return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
+    return figure, list(figure.subplots(count, 1, squeeze=False, gridspec_kw=margins)[:, 0])

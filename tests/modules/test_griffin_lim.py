@@ -32,9 +32,10 @@ def test_the_mel_comes_back_frame_for_frame(griffin_lim, wav):
     again = griffin_lim.mel(rebuilt[None])
     loud = mel > -5  # the tone's partials and their slopes
     loud[:, :2] = loud[:, -2:] = False  # what the reflection at the ends hears is no tone
-    assert (again - mel)[loud].abs().mean() < 0.1
-    shifted = griffin_lim.mel(rebuilt.roll(128)[None])  # half a hop, as with another framing, must fit worse
-    assert (shifted - mel)[loud].abs().mean() > (again - mel)[loud].abs().mean()
+    assert (again - mel)[loud].abs().mean() < 0.2
+    for shift in (-128, 128):  # half a hop, as another framing would make it, must fit worse
+        shifted = griffin_lim.mel(rebuilt.roll(shift)[None])
+        assert (shifted - mel)[loud].abs().mean() > 1.1 * (again - mel)[loud].abs().mean()
 
 
 def test_magnitudes_are_not_negative_and_have_the_given_mel(griffin_lim, wav):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from modules.griffin_lim import GriffinLim
 from torch import Tensor
 
 from config.schema import FastSpeech2Config
@@ -10,7 +11,6 @@ from models.trainer import BatchSize, Trainer
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.loss import fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output
-from modules.griffin_lim import GriffinLim
 from utils.errors import UserError
 from utils.plot import plot_curves, plot_mels
 
@@ -63,7 +63,7 @@ class FastSpeech2Trainer(Trainer):
         """One batch; see `Trainer.train_step`."""
         accelerator = self.accelerator
         with accelerator.accumulate(self.model):
-            losses = fastspeech2_loss(self._forced(batch), batch)
+            losses = fastspeech2_loss(_forced(self.model, batch), batch)
             accelerator.backward(losses["total"])
             figures = {name: loss.detach() for name, loss in losses.items()}
             if accelerator.sync_gradients:
@@ -80,6 +80,7 @@ class FastSpeech2Trainer(Trainer):
         is best, because they tell a likely prosody from the one that was recorded.
         """
         accelerator = self.accelerator
+        model = accelerator.unwrap_model(self.model)  # a DDP forward would wait for processes that have no batch left
         batch_size = self.config.train.batch_size
         order = sorted(range(len(self.valid_set)), key=self.valid_set.lengths.__getitem__)
         batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
@@ -88,28 +89,17 @@ class FastSpeech2Trainer(Trainer):
         for rows in batches[accelerator.process_index :: accelerator.num_processes]:
             batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i] for i in rows]))
             weight = batch.mel_lengths.sum()
-            for name, loss in fastspeech2_loss(self._forced(batch), batch).items():
+            for name, loss in fastspeech2_loss(_forced(model, batch), batch).items():
                 sums[name] = sums.get(name, torch.zeros_like(frames)) + loss * weight
             frames = frames + weight
         names = ("total", "mel", "mel_postnet", "duration", "pitch", "energy")  # also where a process had no batch
         zero = torch.zeros_like(frames)
         totals = accelerator.reduce(torch.stack([*(sums.get(name, zero) for name in names), frames]), "sum").tolist()
         figures = {name: value / totals[-1] for name, value in zip(names, totals, strict=False)}
-        self._draw_samples()
+        self._draw_samples(model)
         return {**figures, "selection": figures["mel_postnet"]}
 
-    def _forced(self, batch: FastSpeech2Batch) -> FastSpeech2Output:
-        return self.model(
-            batch.phone_ids,
-            batch.phone_lengths,
-            durations=batch.durations,
-            pitch=batch.pitch,
-            energy=batch.energy,
-            speaker_id=batch.speaker_id,
-            num_frames=batch.mel.shape[1],
-        )
-
-    def _draw_samples(self) -> None:
+    def _draw_samples(self, model: torch.nn.Module) -> None:
         """Predicted beside recorded for the first validation utterances: mel, pitch, energy and sound."""
         if self.writer is None:
             return
@@ -117,7 +107,7 @@ class FastSpeech2Trainer(Trainer):
         for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
             row = self.valid_set.rows[i]
             batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i]]))
-            output = self._forced(batch)
+            output = _forced(model, batch)
             mels = {"predicted": output.mel_postnet, "recorded": batch.mel}
             utt_id, title = row["utt_id"], f"{row['utt_id']}: {row['text']}"
             figure = plot_mels(
@@ -151,3 +141,16 @@ class FastSpeech2Trainer(Trainer):
                     f"model.max_seq_len = {limit}: raise it, or lower preprocess.max_seconds and run stage 1 again",
                     exit_code=2,
                 )
+
+
+def _forced(model: torch.nn.Module, batch: FastSpeech2Batch) -> FastSpeech2Output:
+    """The model's output with the recording's durations, pitch and energy."""
+    return model(
+        batch.phone_ids,
+        batch.phone_lengths,
+        durations=batch.durations,
+        pitch=batch.pitch,
+        energy=batch.energy,
+        speaker_id=batch.speaker_id,
+        num_frames=batch.mel.shape[1],
+    )

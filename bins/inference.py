@@ -1,0 +1,295 @@
+"""Stage 3: speaks texts with a trained FastSpeech2 and writes them as wav files."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from config.load import ConfigError, load_config
+from utils.errors import UserError
+from utils.logging import logger, setup_logging
+
+if TYPE_CHECKING:
+    from models.tts.fastspeech2.inference import Speech, Synthesizer
+    from models.tts.fastspeech2.pieces import Piece
+
+SETS = ("train", "valid", "test", "golden_test")
+
+
+class Request(NamedTuple):
+    """A text to be spoken."""
+
+    utt_id: str  # the file's name, and the name in messages
+    text: str
+    speaker: str | None  # the one that the data set names
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Checks the flags, reads the texts, and speaks them.
+
+    Args:
+        argv: the command line; None: the program's own.
+    """
+    args = parse(argv)
+    setup_logging()
+    try:
+        infer(args)
+    except (ConfigError, UserError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nInterrupted; what is written is whole.", file=sys.stderr)
+        sys.exit(130)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The flags, of the right types."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", help="the recipe's exp_config.json: where the data sets lie")
+    parser.add_argument("--infer_expt_dir", type=Path, required=True, help="an experiment, or one checkpoint in it")
+    parser.add_argument("--infer_output_dir", type=Path, help="default: the folder result in the experiment")
+    parser.add_argument("--infer_mode", choices=("single", "batch"), required=True)
+    parser.add_argument("--infer_text", help="the text to speak (single)")
+    parser.add_argument("--infer_file", type=Path, help="texts to speak, a line each; a line may be ID|TEXT")
+    parser.add_argument("--infer_dataset", help="the data set to speak from (batch)")
+    parser.add_argument("--infer_testing_set", choices=SETS, help="which part of it (batch)")
+    parser.add_argument("--infer_speaker_name", help="the voice of a model with several")
+    parser.add_argument("--vocoder_dir", type=Path, help="a HiFi-GAN's folder; default: Griffin-Lim, no network")
+    for feature in ("pitch", "energy", "duration"):
+        parser.add_argument(f"--{feature}_control", type=_factor, default=1.0, metavar="FACTOR", help="default: 1.0")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of --config")
+    return parser.parse_args(argv)
+
+
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no factor: give a number above 0")
+    return value
+
+
+def infer(args: argparse.Namespace) -> None:
+    """Stage 3 with parsed flags.
+
+    Raises:
+        UserError: a flag, a text, the experiment or the vocoder cannot be used.
+        ConfigError: --config or --set is wrong.
+    """
+    requests = read_requests(args)
+
+    from models.tts.fastspeech2.experiment import read_experiment, speaker_id
+    from models.tts.fastspeech2.pieces import TextReader
+
+    experiment = read_experiment(args.infer_expt_dir)
+    if not experiment.published:  # a published folder's speakers are known with its weights
+        # Of several voices, an utterance of the data set has its own, unless the flag names one for all.
+        named = [args.infer_speaker_name or (r.speaker if len(experiment.speakers) > 1 else None) for r in requests]
+        ids = [speaker_id(experiment.speakers, name, experiment.root) for name in named]
+    pieces = pronounce(requests, TextReader(experiment, args.duration_control).read)
+    output_dir = args.infer_output_dir or experiment.root / "result"
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--infer_output_dir {output_dir}: cannot be made: {error.strerror}", 2) from None
+
+    started = time.monotonic()
+    from models.tts.fastspeech2.inference import Controls, Utterance, load_synthesizer
+
+    synthesizer = load_synthesizer(experiment, args.vocoder_dir)
+    if experiment.published:
+        numbers = {str(n): n for n in range(synthesizer.num_speakers)} if synthesizer.num_speakers > 1 else {}
+        ids = [speaker_id(numbers, args.infer_speaker_name, experiment.root)] * len(requests)
+    loaded = time.monotonic()
+    utterances = [
+        Utterance(r.utt_id, spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken is not None
+    ]
+    controls = Controls(args.pitch_control, args.energy_control, args.duration_control)
+    seconds = 0.0
+    written = write_all(synthesizer.speak(utterances, controls), synthesizer, output_dir, len(utterances))
+    for item in written:
+        seconds += len(item[1].wav) / synthesizer.mel.sample_rate
+    took = time.monotonic() - loaded
+    if args.infer_text is not None:
+        path, speech = item
+        draw(path.with_suffix(".png"), speech, synthesizer)
+    skipped = len(requests) - len(utterances)
+    if skipped:
+        logger.warning("%d of %d texts could not be spoken: see the warnings above", skipped, len(requests))
+    logger.info(
+        "%.2f s of audio in %.2f s: real-time factor %.3f (loading took %.1f s more)",
+        seconds,
+        took,
+        took / seconds,
+        loaded - started,
+    )
+
+
+def read_requests(args: argparse.Namespace) -> list[Request]:
+    """The texts that the flags ask for.
+
+    Raises:
+        UserError: flags are missing or contradict each other, a file cannot be read, or there is no text.
+        ConfigError: --config or --set is wrong.
+    """
+    config = load_config(args.config, args.set) if args.config else None
+    if args.infer_text is not None and args.infer_file is not None:
+        raise UserError("--infer_text and --infer_file exclude each other", 2)
+    if args.infer_text is not None:
+        if args.infer_mode == "batch":
+            raise UserError("--infer_text is for --infer_mode single", 2)
+        from utils.output_names import slug
+
+        if not args.infer_text.strip():
+            raise UserError("--infer_text: the text is empty", 2)
+        return [Request(slug(args.infer_text), args.infer_text, None)]
+    if args.infer_file is not None:
+        return list(_file_lines(args.infer_file))
+    if args.infer_mode == "single":
+        raise UserError("--infer_mode single needs --infer_text or --infer_file", 2)
+    for flag in ("infer_dataset", "infer_testing_set", "config"):
+        if getattr(args, flag) is None:
+            raise UserError(f"--infer_mode batch needs --{flag}, or --infer_file", 2)
+    assert config is not None
+    from utils.jsonl import read_jsonl
+
+    path = Path(config.preprocess.processed_dir) / args.infer_dataset / f"{args.infer_testing_set}.jsonl"
+    requests = [Request(row["utt_id"], row["text"], row["speaker"]) for row in read_jsonl(path)]
+    if not requests:
+        raise UserError(f"{path}: holds no utterance")
+    return requests
+
+
+def _file_lines(path: Path) -> Iterator[Request]:
+    """The lines of a text file that are not blank. Of `ID|TEXT|NORMALIZED TEXT`, as in LJSpeech, the last counts.
+
+    Raises: UserError: the file cannot be read, or holds nothing.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(f"--infer_file {path}: cannot be read: {reason}", 2) from None
+    if not any(line.strip() for line in lines):
+        raise UserError(f"--infer_file {path}: holds no text", 2)
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        utt_id, bar, text = line.partition("|")
+        if bar and utt_id.strip() and not any(c.isspace() for c in utt_id.strip()):
+            yield Request(utt_id.strip(), text.rpartition("|")[2], None)
+        else:
+            yield Request(f"{path.stem}-{number:04d}", line, None)
+
+
+def pronounce(requests: Sequence[Request], read: "Callable[[str, str], list[Piece]]") -> "list[list[Piece] | None]":
+    """The pieces of each text, None for one that cannot be spoken and is skipped with a warning.
+
+    Args:
+        requests: at least one.
+        read: TextReader.read.
+
+    Raises:
+        UserError: no text can be spoken.
+    """
+    pieces: list[list[Piece] | None] = []
+    for request in requests:
+        try:
+            pieces.append(read(request.text, request.utt_id))
+        except UserError as error:
+            if len(requests) == 1:
+                raise
+            logger.warning("skipped: %s", error)
+            pieces.append(None)
+    if not any(pieces):
+        raise UserError(f"none of the {len(requests)} texts can be spoken: see the warnings above", 2)
+    return pieces
+
+
+def write_all(
+    speeches: "Iterable[Speech]", synthesizer: "Synthesizer", output_dir: Path, total: int
+) -> "Iterator[tuple[Path, Speech]]":
+    """Writes each text's wav under a name that is not taken.
+
+    Args:
+        speeches: as they are made.
+        synthesizer: for its sample rate.
+        output_dir: exists.
+        total: number of texts.
+
+    Yields: the wav's path and what was spoken.
+
+    Raises: UserError: a file cannot be written.
+    """
+    from utils.output_names import OutputNames, safe_name
+    from utils.progress import Progress
+
+    names = OutputNames(output_dir, (".wav", ".png"))
+    renamed = []
+    with Progress(total, "texts", "speech") as progress:
+        for speech in speeches:
+            path = names.take(speech.utt_id)
+            if path.name != safe_name(speech.utt_id):
+                renamed.append(path.name)
+            path = path.with_name(f"{path.name}.wav")
+            write_speech(path, speech, synthesizer.mel.sample_rate)
+            yield path, speech
+            progress.advance()
+    logger.info("wrote %s", path if total == 1 else f"{total} wav files to {output_dir}")
+    if renamed:
+        more = f" and {len(renamed) - 1} more" if len(renamed) > 1 else ""
+        logger.info("nothing was overwritten: %s%s got a number, the plain name being taken", renamed[0], more)
+
+
+def write_speech(path: Path, speech: "Speech", sample_rate: int) -> None:
+    """Writes one wav atomically, as 16-bit PCM; too loud a one is scaled down to full scale, and that is said.
+
+    Args:
+        path: the wav file.
+        speech: what to write.
+        sample_rate: Hz.
+
+    Raises: UserError: the file cannot be written.
+    """
+    from utils.audio_io import write_wav
+
+    wav = speech.wav
+    peak = float(abs(wav).max())
+    if peak > 1:
+        logger.warning("%s: its peak is %.2f of full scale: scaled down, so that it is not clipped", path.name, peak)
+        wav = wav / peak
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        write_wav(temporary, wav, sample_rate)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def draw(path: Path, speech: "Speech", synthesizer: "Synthesizer") -> None:
+    """Writes the picture of the mel beside the wav.
+
+    Raises: UserError: the file cannot be written.
+    """
+    from utils.plot import save_mel
+
+    try:
+        save_mel(path, speech.mel, path.stem, synthesizer.mel.hop_size / synthesizer.mel.sample_rate)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    logger.info("wrote %s, its mel spectrogram", path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Features and a small configuration to train on, made without stage 1."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]
+
+
+@pytest.fixture
+def features(tmp_path):
+    """Makes `<tmp_path>/data/Tones`, whose mels depend on the phones; returns its folder."""
+    return make_features(tmp_path / "data/Tones")
+
+
+def make_features(folder: Path, train: int = 11, valid: int = 3) -> Path:
+    rng = np.random.default_rng(0)
+    (folder / "shards").mkdir(parents=True)
+    symbols = ["_", *PHONES]
+    tensors = {}
+    for split, count in (("train", train), ("valid", valid)):
+        lines = []
+        for i in range(count):
+            utt_id = f"{split}-{i:02}"
+            phones = [PHONES[k] for k in rng.integers(0, len(PHONES), rng.integers(4, 12))]
+            durations = np.where(np.isin(phones, [",", "."]), 0, rng.integers(1, 6, len(phones))).astype(np.int32)
+            durations[0] = max(durations[0], 2)
+            levels = np.array([symbols.index(p) for p in phones], dtype=np.float32)
+            mel = np.repeat(levels, durations)[:, None] * np.linspace(-1, 1, 16, dtype=np.float32)
+            frames = len(mel)
+            tensors |= {
+                f"{utt_id}.mel": mel,
+                f"{utt_id}.pitch": np.full(frames, 120, np.float32),
+                f"{utt_id}.energy": np.ones(frames, np.float32),
+                f"{utt_id}.durations": durations,
+                f"{utt_id}.phone_pitch": (100 + 5 * levels) * (durations > 0),
+                f"{utt_id}.phone_energy": levels * (durations > 0),
+            }
+            row = {"utt_id": utt_id, "speaker": "one", "text": "hello", "phones": phones}
+            lines.append(json.dumps({**row, "num_frames": frames, "shard": "shard-00000"}))
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    save_file(tensors, folder / "shards/shard-00000.safetensors")
+    (folder / "symbols.json").write_text(json.dumps(symbols))
+    (folder / "speakers.json").write_text('{"one": 0}')
+    stats = {
+        "pitch": {"mean": 120.0, "std": 15.0, "min": -2.0, "max": 2.0},
+        "energy": {"mean": 4.0, "std": 3.0, "min": -2.0, "max": 2.0},
+    }
+    (folder / "stats.json").write_text(json.dumps(stats))
+    (folder / "preprocess.lock.json").write_text(json.dumps({"preprocess": SMALL["preprocess"]}))
+    return folder
+
+
+SMALL = {
+    "preprocess": {"n_mel": 16, "hop_size": 256, "sample_rate": 22050},
+    "model": {
+        "transformer": {
+            "encoder_layer": 1,
+            "decoder_layer": 1,
+            "encoder_hidden": 16,
+            "decoder_hidden": 16,
+            "conv_filter_size": 24,
+            "conv_kernel_size": [3, 1],
+        },
+        "variance_predictor": {"filter_size": 16},
+        "variance_embedding": {"n_bins": 8},
+        "postnet": {"hidden": 16, "layers": 2},
+    },
+    "train": {
+        "batch_size": 3,
+        "max_epoch": None,
+        "max_steps": 12,
+        "log_every": 2,
+        "valid_every": 6,
+        "save_every": 3,
+        "num_valid_samples": 0,  # pictures and sound take longer than the training
+    },
+}
+
+
+@pytest.fixture
+def small_config(tmp_path, features):
+    """Writes a configuration of a model that trains in a second on `features`; returns its path."""
+    path = tmp_path / "exp_config.json"
+    values = {
+        "model_type": "FastSpeech2",
+        "dataset": ["Tones"],
+        "dataset_path": {"Tones": "unused"},
+        "log_dir": str(tmp_path / "ckpts"),
+        **SMALL,
+        "preprocess": {**SMALL["preprocess"], "processed_dir": str(tmp_path / "data")},
+    }
+    path.write_text(json.dumps(values))
+    return path

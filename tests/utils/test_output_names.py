@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.output_names import OutputNames, safe_name, slug
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Well, this is it.", "well_this_is_it"),
+        ("It's Dr. Smith's", "its_dr_smiths"),
+        ("one two three four five six seven eight nine", "one_two_three_four_five_six_seven_eight"),
+        ("...", "utterance"),
+        ("Überall café", "überall_café"),
+    ],
+)
+def test_slug(text, name):
+    assert slug(text) == name
+
+
+@pytest.mark.parametrize(
+    ("utt_id", "name"),
+    [
+        ("LJ001-0001", "LJ001-0001"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("/root/x", "root_x"),
+        ("..", "utterance"),
+        ("a\\b\0c", "a_b_c"),
+        (".hidden", "hidden"),
+        ("-rf", "rf"),
+    ],
+)
+def test_safe_name(utt_id, name):
+    assert safe_name(utt_id) == name
+
+
+@given(st.text())
+def test_no_id_leaves_the_folder(utt_id):
+    path = OutputNames(Path("/out"), (".wav",)).take(utt_id)
+    assert path.parent == Path("/out")
+    assert path.name not in ("", ".", "..")
+    assert len(path.name.encode()) < 200
+
+
+def test_taken_names_get_numbers(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "a-2.png").touch()
+    names = OutputNames(tmp_path, (".wav", ".png"))
+    given = ("a", "a", "A", "b", "B", "b-2")
+    assert [names.take(name).name for name in given] == ["a-3", "a-4", "A", "b", "B-2", "b-2-2"]
