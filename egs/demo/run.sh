@@ -4,6 +4,12 @@
 # --num_workers, --set. What is done already is not done again: a second run goes on, or straight to the speech.
 set -eu
 
+case ${1-} in
+    -h | --help)
+        sed -n '/^# /s/^# //p' "$0" | head -n 3
+        exit 0
+        ;;
+esac
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 cd "$root"
 if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
