@@ -52,6 +52,7 @@ def synthesizer() -> Synthesizer:
 @pytest.fixture
 def warnings(caplog, monkeypatch) -> pytest.LogCaptureFixture:
     monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(logger, "handlers", [])
     return caplog
 
 

@@ -17,6 +17,7 @@ def reader(tmp_path, published=False, symbols=SYMBOLS, max_seq_len=4000, lexicon
 @pytest.fixture
 def messages(caplog, monkeypatch):
     monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(logger, "handlers", [])
     return lambda: [record.getMessage() for record in caplog.records]
 
 

@@ -112,6 +112,7 @@ def test_every_spelling_of_the_keys(tmp_path, tiny, mel, spelling):
     same_sound(load_vocoder(tmp_path), tiny, mel)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")  # it is what the published weights were trained with
 def test_folding_is_torchs_own_weight_norm():
     layer = torch.nn.utils.weight_norm(torch.nn.ConvTranspose1d(3, 2, 4))
     with torch.no_grad():
@@ -278,7 +279,9 @@ def test_mel_check_names_the_field_and_both_values(tmp_path, tiny, caplog):
 
 
 def test_mel_fields_that_are_not_stated_make_one_warning(tmp_path, tiny, caplog, monkeypatch):
-    monkeypatch.setattr(logger, "propagate", True)  # a program that ran before in this process may have turned it off
+    # A program that ran before in this process may have set the log up for itself.
+    monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(logger, "handlers", [])
     folder = jik876_folder(tmp_path, {"generator": tiny.state_dict()})
     config = json.loads((folder / "config.json").read_text())
     del config["fmin"], config["win_size"]
