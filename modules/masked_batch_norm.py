@@ -11,6 +11,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     ones. Written as sums, which need no gathering of valid positions and so never wait for the device.
     """
 
+    momentum: float
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor

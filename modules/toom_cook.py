@@ -28,8 +28,8 @@ _STEP, _TAPS, _POINTS = 4, 3, 6
 def toom_cook_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A convolution that keeps T, as filters of 3 taps side by side whose products are summed before the last step.
 
-    At 9 taps it multiplies half as often as `conv1d`, whose rounding error is about a seventh of the one here: 1e-5 where
-    the outputs are about 1. Differentiable.
+    With 9 taps it multiplies half as often as `conv1d`. Its rounding error is some 7 times as large: 1e-5 where the
+    outputs are about 1. Differentiable.
 
     Args:
         x: [B, T, in_channels] float32.

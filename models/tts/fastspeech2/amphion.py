@@ -153,7 +153,7 @@ def _read_json5(path: Path) -> dict[str, Any]:
 def _read_config(args: Mapping[str, Any], path: Path) -> tuple[FastSpeech2Config, MelSettings]:
     """The keys that matter; what Amphion leaves out has the same defaults here. All other keys are Amphion's own."""
 
-    def known(section: object, dataclass: type) -> dict[str, Any]:
+    def known(section: object, dataclass: Any) -> dict[str, Any]:
         names = {field.name for field in dataclasses.fields(dataclass)}
         return {key: value for key, value in section.items() if key in names} if isinstance(section, dict) else {}
 

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from config.schema import (
     FastSpeech2Config,
@@ -132,6 +133,16 @@ def test_num_frames_pads_and_changes_nothing_else() -> None:
     assert padded.mel.shape == (2, 50, 5)
     torch.testing.assert_close(padded.mel_postnet[:, : plain.mel.size(1)], plain.mel_postnet, atol=1e-5, rtol=0)
     assert torch.equal(padded.mel_lengths, plain.mel_lengths)
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_nothing_waits_for_the_device_when_num_frames_is_given(free: bool) -> None:
+    """Fake tensors have no values: whatever would read one, and so wait for a GPU, raises."""
+    model, batch = small_model(), Batch([8, 3])
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert run(model, batch.all(), free, num_frames=50).mel.shape == (2, 50, 5)
+        with pytest.raises(DataDependentOutputException):
+            run(model, batch.all(), free)
 
 
 def test_every_speaker_has_a_voice() -> None:
