@@ -26,6 +26,10 @@ _TITLE = re.compile(r"\b(Mr|Mrs|Dr|Prof|St)\s(?=[A-Z]|and\s)")
 _BARE = re.compile(r"\b(vs|etc)\b(?!\.)")
 _BARE_STREET = re.compile(r"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th))\s(St|Ave|Blvd|Rd|Dr|Ln|Hwy|Pkwy)\b(?!\.|\s[A-Z])")
 _BARE_MONTH = re.compile(r"\b(Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)(?=,?\s(?:[A-Z][a-z]{2,8}\.?\s\d|\d))")
+_WEEKDAY = "|".join(name.title() for name in _WEEKDAYS)
+_WEEKDAYS_RANGE = re.compile(rf"\b({_WEEKDAY})\.?\s?[-–]\s?({_WEEKDAY})\b")
+_DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West"}
+_DIRECTION = re.compile(r"\b([NSEW])\.?\s(?=[A-Z][a-z]+\s(?:Street|Avenue|Road|Drive|Boulevard|Lane|Court|Place)\b)")
 _NUMBER_SIGN = re.compile(r"\bN(?:o|os)\s(?=\d)")
 _VERSUS = re.compile(r"(?<=[A-Za-z.])\sv\.\s(?=[A-Z])")
 _BEFORE = re.compile(r"([A-Za-z']+|\d+(?:st|nd|rd|th))\s$")
@@ -39,7 +43,7 @@ _NOT_NAMES = words("roman", "not_names")
 _ROMAN = re.compile(
     r"\b(?:([A-Za-z]+)(\.?\s))?(?<![.'-])([IVXLCDM]+)((?:th|st|nd|rd)\b)?(?![\w-]|\.[A-Za-z])(\.?)('s\b)?"
 )
-_WORLD_WAR = re.compile(r"\bWW(?=I{1,2}\b)")
+_WORLD_WAR = re.compile(r"\bWW(?=(?:I{1,2}|1|2)\b)")
 _LOWER_ROMAN = re.compile(r"(?i:\b(chapter|volume|section|appendix|part|page|pages|book)\s)([ivxl]{1,6})\b(?!')")
 _LISTED = re.compile(r"\((i{1,3}|iv|vi{0,3}|ix|x)\)")
 
@@ -54,6 +58,8 @@ def expand_abbreviations(text: str) -> str:
     text = _TITLE.sub(lambda match: _like(match[1], (_ALWAYS | _BEFORE_NAME)[match[1].lower()]) + " ", text)
     text = _BARE_STREET.sub(lambda match: f"{match[1]} {_like(match[2], _STREET[match[2].lower()])}", text)
     text = _BARE_MONTH.sub(lambda match: _WEEKDAYS[match[1].lower()], text)
+    text = _WEEKDAYS_RANGE.sub(lambda match: f"{_WEEKDAYS[match[1].lower()]} to {_WEEKDAYS[match[2].lower()]}", text)
+    text = _DIRECTION.sub(lambda match: _DIRECTIONS[match[1]] + " ", text)
     text = _NUMBER_SIGN.sub("number ", text)
     return _BARE.sub(lambda match: (_ALWAYS | _ENDING)[match[1]], text)
 
@@ -72,7 +78,11 @@ def _dotted(match: re.Match[str]) -> str:
     capital = written[0].isupper()
     if key in _MONTHS and capital and key != "mar" or key == "mar" and capital and re.match(r"\s*\d", after):
         return _MONTHS[key] + dot
-    if key in _WEEKDAYS and capital and re.match(r",?\s+(?:[A-Z][a-z]{2,8}\.?\s)?\d|\s?[-–]", after):
+    if (
+        key in _WEEKDAYS
+        and capital
+        and re.match(r",?\s+(?:[A-Z][a-z]{2,8}\.?\s)?\d|\s?[-–]|\s(?:night|morning|afternoon|evening)", after)
+    ):
         return _WEEKDAYS[key]
     if key in _BEFORE_NUMBER and re.match(
         r"#?\d|[A-Z]{1,3}-?\d" if key in ("no", "nos", "p", "pp") else r"\d|[IVXLC]+\b", following

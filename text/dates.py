@@ -16,15 +16,19 @@ _NUMERIC = re.compile(r"(?<![\d/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)(?![\
 _MONTH_DAY = re.compile(
     rf"\b({_MONTH})\s+(\d{{1,2}})(st|nd|rd|th)?\b(?![:/%]|[.,]\d|[-–]\d)(?:(,?\s+)(\d{{4}})\b(?!,?\d|\s?%))?"
 )
-_DAY_MONTH = re.compile(
-    rf"\b(the\s+)?(\d{{1,2}})(st|nd|rd|th)?(\s+of)?\s+({'|'.join(MONTHS)})\b(?:(,?\s+)(\d{{4}})\b(?!,?\d))?"
-)
+_DAY_MONTH = re.compile(rf"\b(the\s+)?(\d{{1,2}})(st|nd|rd|th)?(\s+of)?\s+({_MONTH})\b(?:(,?\s+)(\d{{4}})\b(?!,?\d))?")
 _MONTH_YEAR = re.compile(rf"\b({_MONTH})(,?\s+(?:of\s+)?)([12]\d{{3}})\b(?!,?\d)")
 _CLOCK = re.compile(
     r"(?<![\d:.,$£€])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![:\d])(?:\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w)))?"
 )
 _HOUR = re.compile(r"(?<![\d:.,$£€])(\d{1,2})(?:\s?[-–]\s?(\d{1,2}))?\s?([AaPp])(?:[Mm]\b\.?|\.\s?[Mm]\.?(?!\w))")
 _CLOCKS = re.compile(r"(\d:[0-5]\d(?:\s?[AaPp]\.?[Mm]\.?)?)\s?[-–]\s?(?=\d{1,2}:[0-5]\d)")
+_POINT_CLOCK = re.compile(r"(?<=\b\d)\.(?=[0-5]\d\s?[ap]\.?m\b)|(?<=\b\d\d)\.(?=[0-5]\d\s?[ap]\.?m\b)")
+_VERSE = re.compile(
+    r"\b((?:Genesis|Exodus|Psalms?|Proverbs|Isaiah|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Revelation)\s)"
+    r"(\d{1,3}):(\d{1,3})\b"
+)
+_ORDINALS = re.compile(r"(?<=\d(?:st|nd|rd|th))\s?[-–]\s?(?=\d{1,2}(?:st|nd|rd|th)\b)")
 _HALVES = re.compile(r"(?<=[ap]\.m\.)\s?[-–]\s?(?=[a-z])")
 _RATIO = re.compile(r"(?<![\d:.])(\d+):(\d+)(?![:\d])")
 _DECADE = re.compile(r"(?<![\w.,$£€])'?((?:1\d|20)\d0|[2-9]0|10)'?s\b")
@@ -37,10 +41,13 @@ def speak_dates(text: str) -> str:
     """Replaces dates, times, decades and years with an era; other years are told from numbers later."""
     text = _ISO.sub(_iso, text)
     text = _NUMERIC.sub(_numeric, text)
+    text = _ORDINALS.sub(" to ", text)
     text = _MONTH_DAY.sub(_month_day, text)
     text = _DAY_MONTH.sub(_day_month, text)
     text = _MONTH_YEAR.sub(lambda match: f"{_name(match[1])}{match[2]}{pairs(int(match[3]))}", text)
+    text = _POINT_CLOCK.sub(":", text)
     if ":" in text:
+        text = _VERSE.sub(r"\1\2 \3", text)
         text = _CLOCKS.sub(r"\1 to ", text)
         text = _CLOCK.sub(_clock, text)
         text = _RATIO.sub(r"\1 to \2", text)
@@ -94,9 +101,9 @@ def _day_month(match: re.Match[str]) -> str:
     if not 1 <= int(day) <= 31:
         return match[0]
     if suffix:
-        spoken = f"{the or ''}{ordinal(int(day))}{of or ''} {month}"
+        spoken = f"{the or ''}{ordinal(int(day))}{of or ''} {_name(month)}"
     else:
-        spoken = f"{the or 'the '}{ordinal(int(day))} of {month}"
+        spoken = f"{the or 'the '}{ordinal(int(day))} of {_name(month)}"
     return spoken + (f"{between}{pairs(int(year))}" if year else "")
 
 
@@ -107,7 +114,7 @@ def _clock(match: re.Match[str]) -> str:
     spoken = cardinal(int(hour)) if hour != "00" else "zero"
     if minute != "00":
         spoken += " " + (f"oh {cardinal(int(minute))}" if minute[0] == "0" else cardinal(int(minute)))
-    elif not half and not second:
+    elif not half and not second and not re.match(r"\s(?:noon|midnight)", match.string[match.end() :][:9]):
         spoken += " o'clock" if 1 <= int(hour) <= 12 else " hundred"
     if second:
         spoken += f" and {cardinal(int(second))} second{'' if int(second) == 1 else 's'}"

@@ -105,7 +105,7 @@ class Frontend:
                     invented = token.text in "()[]" and (invented or phones[-1] not in _STRENGTH)
                     _add_mark(phones, "," if token.text in "()[]" else token.text)
                 continue
-            for word in self._speak(token, context, index, shouting):
+            for word in self._speak(token, context, index, shouting, words[-1].phones if words else []):
                 if word.phones:
                     words.append(word)
                     phones += word.phones
@@ -121,7 +121,7 @@ class Frontend:
             warnings.append(f"dropped characters that can't be spoken: {named} (in {_shorten(text)!r})")
         return Pronunciation(text, normalized, words, phones, warnings)
 
-    def _speak(self, token: _Token, context: list[str], index: int, shouting: bool) -> Iterator[Word]:
+    def _speak(self, token: _Token, context: list[str], index: int, shouting: bool, said: list[str]) -> Iterator[Word]:
         if token.kind == "inline":
             yield Word(token.text, check_inline(token.text), "inline")
             return
@@ -129,6 +129,9 @@ class Frontend:
             letters = token.text.removesuffix("'s").removesuffix("s") if token.text[-1] == "s" else token.text
             phones = spell(plain_letters(letters))
             yield Word(token.text, phones + (s_ending(phones) if letters != token.text else []), "letters")
+            return
+        if token.text.lower() == "'s" and said:  # after phones in braces: "{L AY1 R}'s"
+            yield Word(token.text, s_ending(said), "rule")
             return
         yield from self._speak_word(token.text, context, index, shouting)
 

@@ -1,8 +1,7 @@
 """Words with one spelling and two pronunciations, told apart by their neighbors.
 
-A part-of-speech tagger would need a model that nobody offers without a download; rules on a window of a few words
-reach its accuracy on these words. The pairs "verb or not" come from g2p_en's `homographs.en` (PyPI package g2p_en
-2.1.0, Apache-2.0), read as data; words that it lacks or has wrong are in `_SPECIAL`.
+The pairs "verb or not" come from g2p_en's `homographs.en` (PyPI package g2p_en 2.1.0, Apache-2.0), read as data; words
+that it lacks or has wrong are in `_SPECIAL`.
 """
 
 from __future__ import annotations
@@ -11,149 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from text.g2p import package_file
+from text.part_of_speech import CLASSES, NOT_PLURAL_ENDINGS, Context, is_adjective, is_verb
 from text.symbols import is_phone
-from text.tables import table, words
 
-_SETS = {name: words("homographs", name) for name in table("homographs") if name != "about"}
-_DET, _SUBJECT, _OBJECT, _MODAL, _BE, _HAVE = (
-    _SETS[name] for name in ("determiner", "subject", "object", "modal", "be", "have")
+_DET, _OBJECT, _SUBJECT, _MODAL, _BE, _HAVE = (
+    CLASSES[name] for name in ("determiner", "object", "subject", "modal", "be", "have")
 )
-_PREPOSITION, _CONJUNCTION, _ADVERB, _CLAUSE = (_SETS[n] for n in ("preposition", "conjunction", "adverb", "clause"))
-_ADJECTIVE_ENDINGS = ("al", "ive", "ous", "ful", "ic", "able", "ible", "ary", "less", "ish", "est", "ian", "ese")
-_NOT_PLURAL = ("ss", "us", "is", "'s", "ous")
+_PREPOSITION, _CONJUNCTION = CLASSES["preposition"], CLASSES["conjunction"]
 _WINDOW = 40  # words on either side that a rule may look at
-_NOUN_PHRASE_LIMIT = 5  # words between a question's helper and its verb: "did the three old workers object"
-
-
-class Context:
-    """The words and marks around one word; a mark or an edge of the text is the empty string."""
-
-    def __init__(self, tokens: Sequence[str], index: int) -> None:
-        """Args: tokens: lower-case words and marks of the whole text; index: position of the word."""
-        self.tokens = tokens
-        self.index = index
-        self.word = tokens[index]
-        self.before = self._at(index - 1)
-        self.after = self._at(index + 1)
-        self.second_after = self._at(index + 2) if self.after else ""
-        at = index - 1
-        while self._is_adverb(self._at(at)):
-            at -= 1
-        self.before_at = at
-        self.head = self._at(at)  # the word before, adverbs skipped
-        self.second_before = self._at(at - 1) if self.head else ""
-
-    def _at(self, index: int) -> str:
-        if 0 <= index < len(self.tokens) and self.tokens[index][:1].isalpha():
-            return self.tokens[index]
-        return ""
-
-    @staticmethod
-    def _is_adverb(word: str) -> bool:
-        return word in _ADVERB or (len(word) > 4 and word.endswith("ly") and word not in ("family", "only", "supply"))
-
-    def near(self, cues: frozenset[str], reach: int = 6) -> bool:
-        """Whether a cue stands within some words on either side."""
-        window = self.tokens[max(0, self.index - reach) : self.index + reach + 1]
-        return any(token in cues for token in window if token != self.word)
-
-    def clause_before(self) -> list[str]:
-        """The words since the last mark."""
-        at = self.index
-        while at > 0 and self._at(at - 1):
-            at -= 1
-        return list(self.tokens[at : self.index])
-
-    def object_follows(self) -> bool:
-        return self.after in _DET or self.after in _OBJECT
-
-    def is_question_verb(self) -> bool:
-        """Whether a helper opens the clause and only a subject stands between: "did the band record"."""
-        clause = self.clause_before()
-        for start in range(max(0, len(clause) - 1 - _NOUN_PHRASE_LIMIT), len(clause) - 1):
-            opens = start == 0 or clause[start - 1] in _CLAUSE or clause[start - 1] in _CONJUNCTION
-            if clause[start] in _SETS["question"] and opens:
-                subject = clause[start + 1 :]
-                return not any(word in _MODAL or word in _BE or word in _HAVE for word in subject)
-        return False
-
-
-def is_verb(context: Context) -> bool:
-    """Whether a word that can be a verb or something else is a verb here."""
-    word, head, after = context.word, context.head, context.after
-    third_person = word.endswith("s") and not word.endswith("ss")
-    if after == "of":
-        return False
-    if head == "to":
-        noun_before = context.second_before in ("according", "due", "thanks", "close", "prior", "next", "objection")
-        return not third_person and not noun_before
-    if head in _MODAL and head not in ("let",):
-        return not (third_person or (head in ("do", "does", "did") and after in _PREPOSITION and after == "of"))
-    if head in ("that", "which", "who"):
-        return head == "who" or third_person or (head == "that" and context.object_follows()) or head == "which"
-    if head in _SUBJECT:
-        return not (
-            head in ("it", "her", "you") and context.second_before in ("make", "makes", "made", "keep", "find", "found")
-        )
-    if head in _DET:
-        return False
-    if head in _BE or head in _HAVE:
-        return False
-    if head == "not":
-        return True
-    if head in _OBJECT and context.second_before in ("let", "help", "make", "hear", "watch", "see", "saw", "heard"):
-        return True
-    if head in _PREPOSITION:
-        return False
-    if head in _CONJUNCTION:
-        return _joined_verb(context, third_person)
-    if not head or head in _CLAUSE:
-        if third_person or after in _SETS["verb_after"]:
-            return False
-        return context.object_follows() and after not in ("one", "two", "three", "what")
-    if head.endswith(("'s", "s'")):
-        return False
-    if context.is_question_verb() and not _is_adjective(head):
-        return not third_person and (not after or after in _PREPOSITION or after == "to" or context.object_follows())
-    if after in _SETS["verb_after"]:
-        return False
-    return _after_noun(context, third_person)
-
-
-def _joined_verb(context: Context, third_person: bool) -> bool:
-    """After "and" or "or": the class of what it is joined to."""
-    if context.object_follows() and context.after not in ("one", "two", "three"):
-        return True
-    for token in reversed(context.clause_before()[:-1][-5:]):
-        if token in _MODAL or token in _SUBJECT:
-            return not third_person or token in _SUBJECT
-        if token in _DET or token in _PREPOSITION:
-            return False
-    return False
-
-
-def _after_noun(context: Context, third_person: bool) -> bool:
-    """After an ordinary word, which is a subject or a modifier."""
-    head, after = context.head, context.after
-    if _is_adjective(head):
-        return False
-    if third_person:
-        return context.object_follows() or after in ("that", "whether", "all", "how")
-    plural = head.endswith("s") and not head.endswith(_NOT_PLURAL) or head in ("men", "women", "children", "police")
-    if plural and head not in _SETS["plural_nouns_as_modifier"]:
-        article = context.second_before in ("a", "an")
-        return not article and (
-            not after or after in _PREPOSITION or after == "to" or after in _CLAUSE or context.object_follows()
-        )
-    return context.object_follows() and not head.endswith(("ed", "ing"))
-
-
-def _is_adjective(word: str) -> bool:
-    return word in _SETS["adjective"] or (len(word) > 4 and word.endswith(_ADJECTIVE_ENDINGS))
 
 
 def _in(name: str, *given: str) -> bool:
-    return any(word in _SETS[name] for word in given)
+    return any(word in CLASSES[name] for word in given)
 
 
 def _past(context: Context) -> bool:
@@ -164,7 +32,7 @@ def _past(context: Context) -> bool:
         return True
     if head in _SUBJECT and context.second_before in _HAVE | {"had"}:
         return True
-    if head in _MODAL or head in _DET or _is_adjective(head) or context.is_question_verb():
+    if head in _MODAL or head in _DET or is_adjective(head) or context.is_question_verb():
         return False
     if head in ("and", "or", "then", "but"):
         if any(word in _MODAL for word in clause):
@@ -176,7 +44,7 @@ def _past(context: Context) -> bool:
         return False
     if head in ("he", "she", "it", "who", "that", "which"):
         return True
-    if head in ("i", "we", "they", "you") or head.endswith("s") and not head.endswith(_NOT_PLURAL):
+    if head in ("i", "we", "they", "you") or head.endswith("s") and not head.endswith(NOT_PLURAL_ENDINGS):
         return _tells_past(context) or (head in ("i", "we") and (after in _DET or after in ("it", "about", "that")))
     return True  # "The sign read", "Tom read"
 
@@ -192,17 +60,17 @@ def _tells_past(context: Context) -> bool:
 
 def _metal(context: Context) -> bool:
     head, after = context.before, context.after
-    if after in _SETS["lead_metal"] or after in _SETS["lead_metals"] or head in _SETS["lead_metals"]:
+    if after in CLASSES["lead_metal"] or after in CLASSES["lead_metals"] or head in CLASSES["lead_metals"]:
         return True
-    if context.near(_SETS["lead_metals"], 4) and (head in _CONJUNCTION or after in _CONJUNCTION):
+    if context.near(CLASSES["lead_metals"], 4) and (head in _CONJUNCTION or after in _CONJUNCTION):
         return True
-    noun = not after or after in _PREPOSITION or after in _CONJUNCTION or after in _SETS["verb_after"]
-    return (head in _SETS["lead_before"] and noun) or (head == "" and after in _SETS["verb_after"])
+    noun = not after or after in _PREPOSITION or after in _CONJUNCTION or after in CLASSES["verb_after"]
+    return (head in CLASSES["lead_before"] and noun) or (head == "" and after in CLASSES["verb_after"])
 
 
 def _alive(context: Context) -> bool:
     head, after = context.head, context.after
-    if after in _SETS["live_noun"] or context.before in _SETS["live_before"] or head in _BE:
+    if after in CLASSES["live_noun"] or context.before in CLASSES["live_before"] or head in _BE:
         return True
     if context.before in _DET or context.before in ("with", "using"):
         return True
@@ -211,7 +79,7 @@ def _alive(context: Context) -> bool:
 
 def _lives(context: Context) -> bool:
     head, after = context.head, context.after
-    if head in _DET or head in _PREPOSITION or _is_adjective(head) or head.endswith("'s") or head in ("save", "saved"):
+    if head in _DET or head in _PREPOSITION or is_adjective(head) or head.endswith("'s") or head in ("save", "saved"):
         return False
     if head in ("he", "she", "it", "who", "that", "which"):
         return True
@@ -236,7 +104,7 @@ def _lives(context: Context) -> bool:
 def _close(context: Context) -> bool:
     """Whether "close" has a z: the verb, or the end of something."""
     head, after = context.head, context.after
-    if context.before in _SETS["close_adverb"]:
+    if context.before in CLASSES["close_adverb"]:
         return False
     if head in _DET:
         return not after or after == "of"
@@ -272,18 +140,18 @@ def _tear(context: Context) -> bool:
 
 
 def _wind(context: Context) -> bool:
-    if context.head in _DET or context.head in _PREPOSITION or _is_adjective(context.head):
+    if context.head in _DET or context.head in _PREPOSITION or is_adjective(context.head):
         return False
     if context.word == "winds":
-        return bool(context.head) and context.after in _SETS["wind_path"]
+        return bool(context.head) and context.after in CLASSES["wind_path"]
     return is_verb(context) or (context.after in ("up", "down") and context.head not in _DET)
 
 
 def _bow(context: Context) -> bool:
     """Whether "bow" rhymes with "now"."""
-    if context.near(_SETS["bow_weapon"], 8):
+    if context.near(CLASSES["bow_weapon"], 8):
         return False
-    return is_verb(context) or context.after in ("of", "down", "out") or context.near(_SETS["bow_bend"], 8)
+    return is_verb(context) or context.after in ("of", "down", "out") or context.near(CLASSES["bow_bend"], 8)
 
 
 def _argument(context: Context) -> bool:
@@ -292,7 +160,7 @@ def _argument(context: Context) -> bool:
 
 
 def _tiny(context: Context) -> bool:
-    if context.after in _SETS["minute_noun"]:
+    if context.after in CLASSES["minute_noun"]:
         return True
     degree = context.before in _BE or context.before in (
         "very",
@@ -313,7 +181,7 @@ def _learned_adjective(context: Context) -> bool:
 
 
 def _dived(context: Context) -> bool:
-    return context.after in _SETS["motion"] and context.before not in _DET and bool(context.before)
+    return context.after in CLASSES["motion"] and context.before not in _DET and bool(context.before)
 
 
 def _content(context: Context) -> bool:
@@ -322,7 +190,7 @@ def _content(context: Context) -> bool:
 
 
 def _invalid_person(context: Context) -> bool:
-    ended = not context.after or context.after in _PREPOSITION | _CONJUNCTION | _SETS["verb_after"] | {"who"}
+    ended = not context.after or context.after in _PREPOSITION | _CONJUNCTION | CLASSES["verb_after"] | {"who"}
     return context.before in _DET and ended
 
 
@@ -334,7 +202,7 @@ _SPECIAL: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "lives": (_lives, "L IH1 V Z", "L AY1 V Z"),
     "wind": (_wind, "W AY1 N D", "W IH1 N D"),
     "winds": (_wind, "W AY1 N D Z", "W IH1 N D Z"),
-    "wound": (lambda c: c.after in _SETS["wind_path"] or c.after in ("tightly", "the"), "W AW1 N D", "W UW1 N D"),
+    "wound": (lambda c: c.after in CLASSES["wind_path"] or c.after in ("tightly", "the"), "W AW1 N D", "W UW1 N D"),
     "tear": (_tear, "T EH1 R", "T IH1 R"),
     "tears": (_tear, "T EH1 R Z", "T IH1 R Z"),
     "close": (_close, "K L OW1 Z", "K L OW1 S"),
@@ -344,7 +212,7 @@ _SPECIAL: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "used": (_used_to, "Y UW1 S T", "Y UW1 Z D"),
     "unused": (lambda c: c.after == "to", "AH0 N Y UW1 S T", "AH0 N Y UW1 Z D"),
     "minute": (_tiny, "M AY0 N UW1 T", "M IH1 N AH0 T"),
-    "bass": (lambda c: c.near(_SETS["fish"], 12), "B AE1 S", "B EY1 S"),
+    "bass": (lambda c: c.near(CLASSES["fish"], 12), "B AE1 S", "B EY1 S"),
     "bow": (_bow, "B AW1", "B OW1"),
     "bows": (_bow, "B AW1 Z", "B OW1 Z"),
     "row": (_argument, "R AW1", "R OW1"),

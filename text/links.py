@@ -48,7 +48,7 @@ _COMPARED = {
     "=": " equals ",
     "==": " equals ",
 }
-_COMPARE = re.compile(r"(?<=[\w)])\s?(<=|>=|==|[<>=])\s?(?=[\w(-])")
+_COMPARE = re.compile(r"(?<=[\w)%])\s?(<=|>=|==|[<>=])\s?(?=[\w($£€-])")
 _ET_CETERA = re.compile(r"&c\b\.?")
 _LETTER_AND = re.compile(r"\b([A-Z]+)&([A-Z])\b")
 _DIVIDED = re.compile(r"(?<=\d)\s+/\s+(?=\d)")

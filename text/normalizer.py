@@ -15,12 +15,13 @@ INLINE_PHONES = re.compile(r"\{\s*[A-Z]{1,3}\d?(?:\s+[A-Z]{1,3}\d?)*\s*\}")
 
 _DIGIT = re.compile(r"\d")
 _PLAIN = re.compile(r"[A-Za-z ,;:?!'\"()\[\]—–-]*\.?\Z")
+_EMOTICON = re.compile(r"(?<!\S)[:;]['-]?[()DPp](?!\S)")
 _PERCENT = re.compile(r"\s?%")
 _UNSPOKEN = re.compile(r"[^\w\s,.?!;:'\"()\[\]–—-]+|[_\d]+")
 _SPACES = re.compile(r"\s+")
 _SPACE_BEFORE_MARK = re.compile(r"(?<=\w) (?=[,;:?!](?:\s|$))")
 _SPACE_AFTER_BRACE = re.compile(r"(?<=\}) (?=[,.;:?!)])")
-_CAPITALS_WITH_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+\b|\b[ivxl]+\b")
+_CAPITALS_WITH_ROMAN = re.compile(r"\b(?:WW)?[IVXLCDM]+\b|\bWW[12]\b|\b[ivxl]+\b")
 _MAX_ROUNDS = 6
 
 
@@ -57,6 +58,7 @@ def _round(text: str) -> str:
 
 
 def _normalize_stretch(text: str) -> str:
+    text = _EMOTICON.sub("", text)
     if not _PLAIN.match(text):
         text = speak_links(text)
         text = speak_signs(text)

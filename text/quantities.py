@@ -28,29 +28,42 @@ _MONEY = re.compile(
     rf"(?P<first>{NUMBER})(?:\s?[-–]\s?(?P<range>[{''.join(_SIGNS)}]?)(?P<last>{NUMBER}))?(?P<scale>{_SCALE})"
     r"(?P<hyphen>-(?=[a-z]))?"
 )
+_MONEY_TO = re.compile(
+    rf"([{''.join(_SIGNS)}]\s?{NUMBER}\s?(?:{_longest_first(_SCALES)}))\s?[-–]\s?(?=[{''.join(_SIGNS)}])"
+)
 _MONEY_AFTER = re.compile(
     rf"(?<![\w.,])(?P<first>{NUMBER})(?P<scale>{_SCALE})\s?(?:(?P<sign>[€£₹₽¢])|(?P<code>{'|'.join(_CODES)})\b)"
 )
 _CODE_BEFORE = re.compile(rf"\b(?P<code>{'|'.join(_CODES)})\s(?P<first>{NUMBER})(?P<scale>{_SCALE})")
 _LONG = re.compile(r"\d{22,}|\d{1,3}(?:,\d{3}){7,}")  # no names for so large a number
+_VANITY = re.compile(r"\b1-(8\d\d)-(?=[A-Z]{3,})")  # 1-800-FLOWERS
 _PHONE = re.compile(
     r"(?<![\w.,/-])(?:\+?(\d{1,3})[ .-])?(?:\((\d{3})\)\s?|(\d{3})[ .-])(\d{3})[ .-](\d{4})(?![\w/]|[-.,]\d)"
     r"|(?<![\w.,/$£€-])(\d{3})-(\d{4})(?![\w/]|[-.,]\d)"
     r"|\+(\d[\d ().-]{6,20}\d)"
 )
 _FEET_INCHES = re.compile(r"""(?<![\w.,'"])(\d{1,2})'\s?(\d{1,2}(?:\.\d+)?)(?:"|'')?(?![\w'])""")
+_FEET_AND_INCHES = re.compile(r"(\d\s?(?:ft|feet|foot)\.?\s?\d{1,2})\s?in\b\.?")
 _FEET = re.compile(r"(?<![\w.,'])(\d+)'(?=\s+(?:x|by|long|wide|tall|deep|high)\b)")
 _INCHES = re.compile(
     r'(?<![\w.,"])(\d+(?:\.\d+)?)"(?=\s+(?:x|by|long|wide|tall|deep|high|thick|pipe|screen|monitor)\b)'
 )
+_PENCE = re.compile(r"(?<![\w.,$£-])(\d{1,2})p\b")
 _VULGAR = re.compile(rf"(?:(?<![\d.,/])(\d+)\s?)?([{VULGAR_FRACTIONS}])")
-_MIXED = re.compile(r"(?<![\d.,/])(?:(\d+)(?:\s|\s?-\s?))?(?<![\d/])(\d{1,4})/(\d{1,7})(?![\d/]|[.,]\d)")
+_MIXED = re.compile(
+    r"(?<![\d.,/])(?:(\d+)(?:\s|\s?-\s?))?(?<![\d/])(\d{1,4})/(\d{1,7})(?![\d/]|[.,]\d)"
+    rf"(?:[\s-]?({_longest_first(_UNITS)})(?![\w/^']))?"
+)
+_PER = re.compile(
+    r"\b([a-z]+)/(hrs?|hours?|h|day|week|wk|month|mo|year|yr|kg|person|min|minute|sec|second|lb|night|mile|km|unit|acre)\b"
+)
+_OUT_OF = re.compile(r"(?<=\.\d)/(?=\d)|(?<=\.\d\d)/(?=\d)")
 _RANGE = re.compile(rf"(?<![\w/.,–-])(-?{NUMBER}%?)\s?[–-]\s?({NUMBER})(?![\d–/]|-\d|[,.]\d|[A-Za-z]*\d)")
 _CHAIN = re.compile(r"(?<![\w.,])\d+(?:-\d+){2,}(?!\w)")
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b")
 _UNIT = re.compile(
     rf"(?<![\w.,/])(?P<minus>-)?(?P<number>{NUMBER})(?:(?P<space>[\s-]?)(?P<unit>{_longest_first(_UNITS)})"
-    rf"(?P<power>\^[23])?|(?P<close>{_longest_first(_CLOSE_UNITS)})|\s(?P<dotted>in|pt)(?=\.))(?![\w^'/]|-\d)(?P<dot>\.?)"
+    rf"(?P<power>\^[23])?|(?P<close>{_longest_first(_CLOSE_UNITS)})|\s(?P<dotted>in|pt)(?=\.))(?![\w^']|-\d)(?P<dot>\.?)"
 )
 _CALIBER = re.compile(
     r"(?<![\w.])\.(2[25]|3[28]|357|4[045]|50)\b(?=[\s-]*[^\d\s%]|\s*$)(?![\s-]*(?:inch|mile|percent|second|per)\b)"
@@ -59,6 +72,7 @@ _DOTS = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\d)")
 _VERSION = re.compile(r"\b[vV](?:er)?\.?\s?(?=\d+(?:\.\d+)+\b)")
 _TIMES = re.compile(rf"({NUMBER})\s?(?:x|X)\s?(?={NUMBER})")
 _FOLD = re.compile(rf"({NUMBER})x\b")
+_BARE_UNIT_POWER = re.compile(r"\b(km|cm|mm|ft|mi)\^([23])")
 _POWER = re.compile(r"(?<=[\dA-Za-z)])\^(-?\d+)")
 _LETTERS_DIGITS = re.compile(r"(?<![\w.])(?=\w*\d)(?=\w*[^\W\d_])[^\W_]+(?!\w)")
 _RUNS = re.compile(r"\d+|[^\W\d_]+")
@@ -71,6 +85,7 @@ _STREET_AFTER = re.compile(
     r"Highway|Parkway|Square|Terrace|St|Ave|Rd|Dr|Blvd|Ln)\b|\s(?:North|South|East|West)\s[A-Z]"
 )
 _ZIP_BEFORE = re.compile(r"\b[A-Z]{2},?\s$")
+_MEASURED = frozenset(name for names in [*_UNITS.values(), *_SIGNS.values()] for name in names) | set(_SCALES.values())
 _READ_IN_PAIRS = words("number_context", "pairs")
 _READ_IN_DIGITS = words("number_context", "digits")
 _YEAR_BEFORE = words("number_context", "year")
@@ -81,24 +96,31 @@ _NOT_COUNTED = words("number_context", "not_counted")
 def speak_quantities(text: str) -> str:
     """Replaces every digit left in a text; dates and times are gone by now."""
     text = _LONG.sub(lambda match: f" {digits(match[0].replace(',', ''))} ", text) if len(text) > 21 else text
+    text = _VANITY.sub(lambda match: f"one {pairs(int(match[1]))} ", text)
     text = _PHONE.sub(_phone, text)
+    text = _MONEY_TO.sub(r"\1 to ", text)
     text = _MONEY.sub(_money, text)
     text = _MONEY_AFTER.sub(_money_after, text)
     text = _CODE_BEFORE.sub(_money_after, text)
     text = _FEET_INCHES.sub(lambda match: f"{cardinal(int(match[1]))} foot {decimal(match[2])}", text)
+    text = _FEET_AND_INCHES.sub(r"\1 inches", text)
     text = _FEET.sub(r"\1 feet", text)
     text = _INCHES.sub(r"\1 inches", text)
+    text = _PENCE.sub(r"\1 pence", text)
     text = _VULGAR.sub(_vulgar, text)
     text = _CHAIN.sub(lambda match: " ".join(decimal(part) for part in match[0].split("-")), text)
+    text = _OUT_OF.sub(" out of ", text)
     text = _RANGE.sub(_range, text)
     text = _TIMES.sub(r"\1 by ", text)
     text = _FOLD.sub(r"\1 times", text)
     text = _ORDINAL.sub(lambda match: ordinal(int(match[1].replace(",", ""))), text)
     text = _CALIBER.sub(lambda match: cardinal(int(match[1])), text)
     text = _UNIT.sub(_unit, text)
+    text = _PER.sub(_per, text)
     text = _MIXED.sub(_mixed, text)
     text = _VERSION.sub("version ", text)
     text = _DOTS.sub(_dots, text)
+    text = _BARE_UNIT_POWER.sub(_bare_unit_power, text)
     text = _POWER.sub(_power, text)
     text = _LETTERS_DIGITS.sub(_letters_digits, text)
     return _PLAIN.sub(_plain, text)
@@ -136,7 +158,7 @@ def _money(match: re.Match[str]) -> str:
     tail = " " if match["hyphen"] else ""
     first, last = match["first"], match["last"]
     if last:
-        low = _amount(first, one, many, (cent, cents)) if match["range"] else decimal(first)
+        low = _amount(first, one, many, (cent, cents)) if match["range"] and not scale else decimal(first)
         high = f"{decimal(last)} {scale} {many}" if scale else _amount(last, one, many, (cent, cents))
         return f"{sign}{low} to {high}{tail}"
     if scale:
@@ -176,14 +198,20 @@ def _vulgar(match: re.Match[str]) -> str:
 
 
 def _mixed(match: re.Match[str]) -> str:
-    whole, top, bottom = match.groups()
+    whole, top, bottom, unit = match.groups()
+    if unit:
+        one, many = _UNITS[unit]
+        return f"{_fraction_after(whole, int(top), int(bottom))} {many if whole else one}"
+    if whole is None and top == bottom:
+        return f"{cardinal(int(top))} {'' if top == '50' else 'out of '}{cardinal(int(bottom))}"
     if (top, bottom) in (("24", "7"), ("9", "11")) and whole is None:
         return f"{cardinal(int(top))} {cardinal(int(bottom))}"
     return _fraction_after(whole, int(top), int(bottom))
 
 
 def _range(match: re.Match[str]) -> str:
-    return f"{match[1]} to {match[2]}"
+    joint = " " if (match[1], match[2]) == ("24", "7") else " to "
+    return f"{match[1]}{joint}{match[2]}"
 
 
 def _unit(match: re.Match[str]) -> str:
@@ -193,7 +221,7 @@ def _unit(match: re.Match[str]) -> str:
         return match[0]  # "the 5s"
     if match["power"]:
         kind = "square " if match["power"] == "^2" else "cubic "
-        one, many = kind + one, kind + many
+        one, many = (one + " squared", many + " squared") if " per " in one else (kind + one, kind + many)
     after = match.string[match.end() :]
     hyphenated = match["space"] == "-" or re.match(r"-[a-z]", after)
     name = one if number == "1" or (hyphenated and unit != "%") else many
@@ -204,9 +232,20 @@ def _unit(match: re.Match[str]) -> str:
     return f"{minus}{decimal(number)}{joint}{name}{dot}"
 
 
+def _per(match: re.Match[str]) -> str:
+    """What is paid or counted for each of something: "dollars/hr", "milligrams/kg"."""
+    if match[1] not in _MEASURED:
+        return match[0]
+    return f"{match[1]} per {_UNITS.get(match[2], [match[2]])[0]}"
+
+
 def _dots(match: re.Match[str]) -> str:
     parts = match[0].split(".")
     return (" dot " if len(parts) == 4 else " point ").join(decimal(part) for part in parts)
+
+
+def _bare_unit_power(match: re.Match[str]) -> str:
+    return f"{'square' if match[2] == '2' else 'cubic'} {_UNITS[match[1]][1]}"
 
 
 def _power(match: re.Match[str]) -> str:
@@ -264,7 +303,7 @@ def _in_context(number: str, text: str, start: int, end: int, lettered: bool) ->
     if len(number) == 3:
         ancient = before == "year" or (before == "in" and re.match(r",|\.|\s[A-Z]", right))
         return pairs(value) if ancient else cardinal(value)
-    if not 1010 <= value <= 2099:
+    if not 1010 <= value <= 2099 and before != "year":
         return cardinal(value)
     if before in _YEAR_BEFORE or not after:
         return pairs(value)

@@ -119,6 +119,8 @@ def test_marks(frontend: Frontend, text: str, marks: str) -> None:
         ("A plan, a", "AH0", "dictionary"),
         ("the letter W", "D AH1 B AH0 L Y UW0", "letters"),
         ("{B AE1 CH}", "B AE1 CH", "inline"),
+        ("{B AE1 CH}'s", "IH0 Z", "rule"),
+        ("dogs and {B AE1 T}'s", "S", "rule"),
     ],
 )
 def test_last_word(frontend: Frontend, text: str, phones: str, source: str) -> None:
@@ -204,10 +206,10 @@ def test_ten_thousand_random_strings() -> None:
     ]
     for _ in range(10_000):
         low, high = dice.choice(blocks)
-        survives("".join(chr(dice.randint(low, high)) for _ in range(dice.randint(0, 40))))
+        survives("".join(chr(dice.randint(low, high)) for _ in range(dice.randint(0, 25))))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(max_size=60))
 def test_random_unicode(text: str) -> None:
     survives(text)
@@ -315,7 +317,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(PIECES), max_size=8), st.lists(st.sampled_from(["", " "]), min_size=8, max_size=8))
 def test_random_pieces(pieces: list[str], joints: list[str]) -> None:
     survives("".join(piece + joint for piece, joint in zip(pieces, joints, strict=False)))

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from text.pauses import place_marks
@@ -65,6 +65,7 @@ def test_written_pauses_are_ignored() -> None:
 PHONES = st.sampled_from(["AA1", "B", "K", "IY0", "S"])
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     st.lists(st.one_of(PHONES, st.sampled_from(["", "sp", "sil", "spn"]))),
     st.lists(st.one_of(PHONES, st.sampled_from(MARKS))),
@@ -82,6 +83,7 @@ def test_nothing_is_lost_or_moved(spoken: list[str], written: list[str]) -> None
             assert token == spoken[index]
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.one_of(PHONES, st.sampled_from(MARKS)), max_size=40), st.randoms(use_true_random=False))
 def test_the_same_phones_give_the_marks_back(written: list[str], dice: random.Random) -> None:
     """Where every mark is a pause and the phones agree, the result is the text's own tokens."""
