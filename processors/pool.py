@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -69,7 +71,22 @@ def _context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "soundfile", "soxr"])
+    # Ctrl-C reaches the whole process group, and the server takes seconds to import all that: it is born deaf to it.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    # Waits until it serves. Whoever loses patience before then leaves only this behind, which ends without a word,
+    # and no half-started workers.
+    first = context.Process(target=_nothing)
+    first.start()
+    first.join()
     return context
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager

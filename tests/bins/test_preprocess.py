@@ -193,7 +193,11 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tiny_corpus: Calla
         """Starts stage 1 and strikes as soon as there is one more shard than before."""
         before = len(list(shards.glob("*.safetensors")))
         process = subprocess.Popen(
-            command(config, "--num_workers", "1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command(config, "--num_workers", "1"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         while process.poll() is None and len(list(shards.glob("*.safetensors"))) <= before:
             time.sleep(0.002)
@@ -205,7 +209,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tiny_corpus: Calla
 
     code, errors = interrupt(lambda pid: [os.kill(child, signal.SIGKILL) for child in grandchildren(pid)])
     assert code == 1 and "a worker process died" in errors and "Traceback" not in errors
-    code, errors = interrupt(lambda pid: os.kill(pid, signal.SIGINT))
+    code, errors = interrupt(lambda pid: os.killpg(pid, signal.SIGINT))  # as a terminal's Ctrl-C
     assert code == 130 and errors.splitlines()[-1].startswith("interrupted") and "Traceback" not in errors
     code, _ = interrupt(lambda pid: os.kill(pid, signal.SIGKILL))
     assert code == -signal.SIGKILL
