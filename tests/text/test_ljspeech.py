@@ -1,7 +1,7 @@
 """LJSpeech's raw transcripts against its normalized ones, which are the words of its reader.
 
 Of the 1,505 rows that differ, 92.2 % come out equal. Of the rest, 85 rows differ only because the normalized column
-keeps "Mr.", "Mrs.", "Dr.", "Co." and the like, which the reader says in full and so do we; 9 because we say "dollars
+keeps "Mr.", "Mrs.", "Dr.", "Co." and the like, which the reader says in full and so do we; 11 because we say "dollars
 and cents" with "and"; in the others the reader chose one of several readings (house numbers digit by digit, "fourteen
 hundred pounds" and elsewhere "one thousand two hundred pounds", serial numbers). `benchmark.py` lists them.
 """
