@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.load import ConfigError, load_config
@@ -235,7 +236,7 @@ def write_all(
 
     names = OutputNames(output_dir, (".wav", ".png"))
     renamed = []
-    with Progress(total, "texts", "speech") as progress:
+    with Progress(total, "texts", "speech") if total > 1 else nullcontext() as progress:
         for speech in speeches:
             path = names.take(speech.utt_id)
             if path.name != safe_name(speech.utt_id):
@@ -243,7 +244,8 @@ def write_all(
             path = path.with_name(f"{path.name}.wav")
             write_speech(path, speech, synthesizer.mel.sample_rate)
             yield path, speech
-            progress.advance()
+            if progress is not None:
+                progress.advance()
     logger.info("wrote %s", path if total == 1 else f"{total} wav files to {output_dir}")
     if renamed:
         more = f" and {len(renamed) - 1} more" if len(renamed) > 1 else ""

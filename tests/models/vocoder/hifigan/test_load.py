@@ -112,7 +112,7 @@ def test_every_spelling_of_the_keys(tmp_path, tiny, mel, spelling):
     same_sound(load_vocoder(tmp_path), tiny, mel)
 
 
-@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")  # it is what the published weights were trained with
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")  # published weights were trained with it
 def test_folding_is_torchs_own_weight_norm():
     layer = torch.nn.utils.weight_norm(torch.nn.ConvTranspose1d(3, 2, 4))
     with torch.no_grad():
