@@ -9,6 +9,9 @@ VENV := .venv
 EXTRAS := dev,demo,pitch
 STAMP := $(VENV)/.lyre-installed
 
+# Where Python may not keep what it compiled, every start compiles torch again: 10 seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint setup
 
 demo: setup

@@ -373,4 +373,3 @@ def _resolve_precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-

@@ -1,11 +1,15 @@
 """Corpora that tests make for themselves: short harmonic tones with real words and exact TextGrids."""
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# Tests run side by side, a process a core, on models too small for several threads; set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SAMPLE_RATE = 22050
 VOCABULARY = (

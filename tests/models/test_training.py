@@ -201,7 +201,9 @@ def test_the_log_says_how_fast_and_how_long(small_config, capsys):
 
 
 def test_the_model_learns(small_config):
-    exp_dir = run(small_config, "first", "train.max_steps=150", "train.valid_every=75", "train.lr_scheduler.num_warmup=30")
+    exp_dir = run(
+        small_config, "first", "train.max_steps=150", "train.valid_every=75", "train.lr_scheduler.num_warmup=30"
+    )
     events = EventAccumulator(str(exp_dir / "log")).Reload()
     mel = [e.value for e in events.Scalars("train/mel")]
     assert mel[-1] < 0.5 * mel[0]
@@ -246,7 +248,10 @@ def test_two_processes_train_one_model(small_config):
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     command += [ROOT / "bins/train.py", "--config", small_config, "--exp_name", "two", "--set", "train.max_steps=6"]
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert "on 2 processes" in done.stdout

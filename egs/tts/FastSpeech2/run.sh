@@ -20,7 +20,7 @@ infer_text||TEXT||none|the text to speak (single)
 infer_file||FILE||none|texts to speak, a line each: TEXT, or ID|TEXT
 infer_dataset||NAME||none|the data set to speak from (batch)
 infer_testing_set||NAME||none|which part of it: test, golden_test, valid or train (batch)
-infer_speaker_name||NAME||the only or first speaker|the voice of a model with several
+infer_speaker_name||NAME||none; needed for a model with several, but in batch from a data set|the voice of a model with several
 vocoder_dir||DIR||Griffin-Lim, without a network|the vocoder that makes the sound
 pitch_control||FACTOR|1.0||scales the pitch
 energy_control||FACTOR|1.0||scales the energy

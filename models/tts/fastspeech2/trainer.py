@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from modules.griffin_lim import GriffinLim
 from torch import Tensor
 
 from config.schema import FastSpeech2Config
@@ -11,6 +10,7 @@ from models.trainer import BatchSize, Trainer
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.loss import fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output
+from modules.griffin_lim import GriffinLim
 from utils.errors import UserError
 from utils.plot import plot_curves, plot_mels
 
