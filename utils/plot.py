@@ -22,13 +22,13 @@ def plot_mels(mels: Mapping[str, np.ndarray], title: str, seconds_per_frame: flo
     low = min(float(mel.min()) for mel in mels.values())
     high = max(float(mel.max()) for mel in mels.values())
     longest = max(len(mel) for mel in mels.values()) * seconds_per_frame
-    figure, axes = _panels(len(mels), title)
+    figure, axes = _panels(len(mels), title, right=0.94)
     for axis, (heading, mel) in zip(axes, mels.items(), strict=True):
         extent = (0.0, len(mel) * seconds_per_frame, 0.0, float(mel.shape[1]))
         image = axis.imshow(mel.T, origin="lower", aspect="auto", extent=extent, vmin=low, vmax=high, cmap="magma")
         axis.set(title=heading, ylabel="mel band", xlim=(0, longest))
     axes[-1].set_xlabel("seconds")
-    figure.colorbar(image, ax=axes, label="log amplitude", fraction=0.03, pad=0.01)
+    figure.colorbar(image, ax=axes, label="log amplitude", fraction=0.03, pad=0.02)
     return figure
 
 
@@ -55,12 +55,12 @@ def save_mel(path: Path, mel: np.ndarray, title: str, seconds_per_frame: float) 
     plot_mels({"": mel}, title, seconds_per_frame).savefig(path, dpi=120)
 
 
-def _panels(count: int, title: str) -> "tuple[Figure, list[Axes]]":
+def _panels(count: int, title: str, right: float = 0.98) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
     # Fixed margins: matplotlib's own layout engines draw everything several times to find theirs.
     height = 1 + 2.6 * count
     figure = Figure(figsize=(10, height))
-    margins = {"left": 0.07, "right": 0.98, "top": 1 - 0.6 / height, "bottom": 0.6 / height, "hspace": 0.35}
+    margins = {"left": 0.07, "right": right, "top": 1 - 0.6 / height, "bottom": 0.6 / height, "hspace": 0.35}
     figure.suptitle(title, fontsize=10)
     return figure, list(figure.subplots(count, 1, squeeze=False, gridspec_kw=margins)[:, 0])

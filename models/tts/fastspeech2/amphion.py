@@ -2,15 +2,12 @@
 
 import dataclasses
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import json5
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -18,6 +15,7 @@ from config.load import ConfigError, build_config
 from config.schema import FastSpeech2Config, MelSettings
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from text.symbols import AMPHION_SYMBOLS
+from utils.checkpoint import read_weights, strip_module_prefix
 from utils.errors import UserError
 
 _CHECKPOINT = re.compile(r"epoch-(\d+)_step-(\d+)_loss-.+")
@@ -175,17 +173,11 @@ def _read_config(args: Mapping[str, Any], path: Path) -> tuple[FastSpeech2Config
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, without the prefix that DistributedDataParallel leaves."""
-    try:
-        if path.suffix == ".safetensors":
-            state = safetensors.torch.load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read as weights: {error}", exit_code=2) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    """The tensors of a file, without the prefix that training on several GPUs leaves."""
+    state = strip_module_prefix(read_weights(path))
+    if not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: must hold tensors by name and nothing else", exit_code=2)
-    return {name.removeprefix("module."): value for name, value in state.items()}
+    return state
 
 
 def _our_weights(state: Mapping[str, Tensor], model: FastSpeech2, path: Path) -> dict[str, Tensor]:
