@@ -187,6 +187,18 @@ def test_tensorboard_shows_losses_pictures_curves_and_sound(small_config):
     assert {"predicted/valid-00", "recorded/valid-00"} <= set(tags["audio"])
 
 
+def test_speakers_have_an_embedding_each(small_config, features):
+    assert "speaker_embedding.weight" not in final_weights(run(small_config, "one"))
+    for name in ("train", "valid"):
+        rows = [json.loads(line) for line in (features / f"{name}.jsonl").read_text().splitlines()]
+        lines = [json.dumps({**row, "speaker": ("one", "two")[i % 2]}) for i, row in enumerate(rows)]
+        (features / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    (features / "speakers.json").write_text('{"one": 0, "two": 1}')
+    before = final_weights(run(small_config, "two", "train.max_steps=3"))["speaker_embedding.weight"]
+    after = final_weights(run(small_config, "two", resume=True))["speaker_embedding.weight"]
+    assert before.shape == (2, 16) and all((before != after).any(dim=1))
+
+
 def test_the_learning_rate_is_noams(small_config):
     exp_dir = run(small_config, "first", "train.lr_scheduler.num_warmup=8", "train.adam.lr=0.5")
     events = EventAccumulator(str(exp_dir / "log")).Reload()

@@ -45,6 +45,7 @@ class FastSpeech2Trainer(Trainer):
         self.griffin_lim = GriffinLim(
             mel.sample_rate, mel.n_fft, mel.win_size, mel.hop_size, mel.n_mel, mel.fmin, mel.fmax
         ).to(accelerator.device)
+        self.played: set[str] = set()  # the sounds that TensorBoard has
 
     def learning_rate(self, step: int) -> float:
         """The Noam schedule (arXiv:1706.03762, sec. 5.3)."""
@@ -124,10 +125,12 @@ class FastSpeech2Trainer(Trainer):
             arrays = {k: {n: v[0].float().cpu().numpy() for n, v in lines.items()} for k, lines in curves.items()}
             self.writer.add_figure(f"prosody/{utt_id}", plot_curves(arrays, row["phones"], title), self.step)
             for name, mel in mels.items():
-                first = name == "predicted" or self.step == self.config.train.valid_every
-                if first:  # the recording sounds the same at every validation
-                    wav = self.griffin_lim(mel.float(), batch.mel_lengths)[0]
-                    self.writer.add_audio(f"{name}/{utt_id}", torch.as_tensor(wav), self.step, rate)
+                tag = f"{name}/{utt_id}"
+                if name == "recorded" and tag in self.played:  # it sounds the same at every validation
+                    continue
+                self.played.add(tag)
+                wav = self.griffin_lim(mel.float(), batch.mel_lengths)[0]
+                self.writer.add_audio(tag, wav / wav.abs().max().clamp(min=1), self.step, rate)
 
     def _check_lengths(self, limit: int) -> None:
         """Raises UserError where an utterance is longer than the model takes, or nothing is left to train on."""
