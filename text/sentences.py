@@ -54,6 +54,8 @@ def is_sentence_end(before: str, after: str) -> bool:
         before: the word before the full stop, without it.
         after: what follows the white space after the full stop; only its first word counts.
     """
+    if after[:1] in (",", ";", ":"):  # "at 9 a.m., and": the full stop is the abbreviation's
+        return False
     following = _NEXT_WORD.match(after)
     word = following.group(1) if following else ""
     if not word:

@@ -69,6 +69,8 @@ def test_a_sentence(frontend: Frontend) -> None:
         ("J. Edgar", ""),
         ("Plan B.", "."),
         ("at 5 p.m. today", ""),
+        ("at 5 p.m., we", ","),
+        ("in the U.S.; he", ";"),
         ("yes ,, no", ","),
     ],
 )
