@@ -104,7 +104,7 @@ def infer(args: argparse.Namespace) -> None:
         raise UserError(f"--infer_output_dir {output_dir}: cannot be made: {error.strerror}", 2) from None
 
     started = time.monotonic()
-    from models.tts.fastspeech2.inference import Controls, Utterance, load_synthesizer
+    from models.tts.fastspeech2.inference import Controls, Script, load_synthesizer
 
     synthesizer = load_synthesizer(experiment, args.vocoder_dir)
     if experiment.published:
@@ -112,7 +112,7 @@ def infer(args: argparse.Namespace) -> None:
         ids = [speaker_id(numbers, args.infer_speaker_name, experiment.root)] * len(requests)
     loaded = time.monotonic()
     utterances = [
-        Utterance(r.utt_id, spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken is not None
+        Script(r.utt_id, spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken is not None
     ]
     controls = Controls(args.pitch_control, args.energy_control, args.duration_control)
     seconds = 0.0

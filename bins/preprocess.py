@@ -6,10 +6,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import os
 
 from config.load import ConfigError, load_config
 from config.schema import ExpConfig
+from utils.cores import available_cores
 from utils.errors import UserError
 
 
@@ -37,6 +37,8 @@ def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
     if not config.dataset:
         raise UserError(f'{config_path}: dataset is empty: name the corpus, e.g. "dataset": ["LJSpeech"]', 2)
     name = config.dataset[0]
+    if name not in config.dataset_path:
+        raise UserError(f"{config_path}: dataset_path.{name} is missing: the folder of the corpus", 2)
     folder = config.dataset_path[name]
     if folder.startswith("[") and folder.endswith("]"):
         raise UserError(
@@ -45,11 +47,6 @@ def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
             2,
         )
     return name, Path(folder)
-
-
-def available_cores() -> int:
-    """The cores that this process may use, which a container may have limited."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main() -> int:

@@ -9,10 +9,12 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 
 from config.load import ConfigError, load_config, to_dict
-from config.schema import ExpConfig
+from config.schema import PATH_KEYS, ExpConfig
 from utils.errors import UserError
+from utils.jsonl import read_json, write_json
 
 
 def main() -> None:
@@ -65,14 +67,27 @@ def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | No
     checkpoint = find_resume_point(exp_dir, resume, resume_from, first_process)
     if checkpoint is not None:
         check_same_model(config, checkpoint)
-    if first_process:
-        exp_dir.mkdir(parents=True, exist_ok=True)
-        if checkpoint is None:
-            shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
-        (exp_dir / "args.json").write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
+        check_same_data(data_dir, checkpoint, make_trainer.data_files)
+    elif first_process:
+        shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
+    trainer = make_trainer(config, exp_dir, checkpoint)
+    if first_process:  # only now: what stops a training before it starts leaves no folder behind
+        write_json(exp_dir / "args.json", portable(config))
         for name in make_trainer.data_files:
             shutil.copyfile(data_dir / name, exp_dir / name)
-    make_trainer(config, exp_dir, checkpoint).fit()
+        if config.preprocess.lexicon_path is not None:
+            shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
+    trainer.fit()
+
+
+def portable(config: ExpConfig) -> dict[str, object]:
+    """The resolved configuration without this machine's paths: an experiment's folder works wherever it lies."""
+    values = to_dict(config)
+    values["dataset_path"] = {}
+    del values["log_dir"]
+    for key in PATH_KEYS:
+        del values["preprocess"][key]
+    return values
 
 
 def check_features(config: ExpConfig) -> Path:
@@ -81,18 +96,23 @@ def check_features(config: ExpConfig) -> Path:
     Raises:
         UserError: stage 1 has not finished, or ran with other settings; each field is named.
     """
+    from processors.finalize import LOCK
+    from processors.plan import FEATURES_VERSION
+
     if not config.dataset:
         raise UserError("dataset: empty; name the corpus to train on", exit_code=2)
     data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
-    lock_path = data_dir / "preprocess.lock.json"
+    lock_path = data_dir / LOCK
     if not lock_path.is_file():
         raise UserError(f"{data_dir} holds no finished features: run stage 1 first (--stage 1)")
-    made_with = json.loads(lock_path.read_text(encoding="utf-8"))["preprocess"]
+    lock = read_json(lock_path)
+    if lock["features_version"] != FEATURES_VERSION:
+        raise UserError(f"{data_dir}: these features were made by another version of the toolkit: run stage 1 again")
     wanted = to_dict(config.preprocess)
     different = [
         f"preprocess.{key} is {wanted[key]!r} but the features were made with {value!r}"
-        for key, value in made_with.items()
-        if key in wanted and wanted[key] != value
+        for key, value in lock["preprocess"].items()
+        if wanted.get(key) != value
     ]
     if different:
         raise UserError(
@@ -106,19 +126,29 @@ def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
     args_path = checkpoint.parent.parent / "args.json"
     if not args_path.is_file():
         return  # a checkpoint that was moved alone: its weights are still checked name by name
-    before, now = json.loads(args_path.read_text(encoding="utf-8")), to_dict(config)
+    before, now = read_json(args_path), portable(config)
     different = []
     for section in ("model_type", "model", "preprocess"):
         old, new = _flatten(section, before.get(section)), _flatten(section, now[section])
-        # Where the features lie may change; what they are may not.
-        skipped = ("preprocess.processed_dir", "preprocess.textgrid_dir", "preprocess.lexicon_path")
         different += [
             f"{key}: {json.dumps(old.get(key))} then, {json.dumps(new.get(key))} now"
             for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key) and key not in skipped
+            if old.get(key) != new.get(key)
         ]
     if different:
         raise UserError(f"{checkpoint} is of another experiment: {'; '.join(different)}", exit_code=2)
+
+
+def check_same_data(data_dir: Path, checkpoint: Path, names: Sequence[str]) -> None:
+    """Raises UserError where symbols, statistics or speakers are no longer those that the checkpoint was trained on."""
+    for name in names:
+        before = checkpoint.parent.parent / name
+        if before.is_file() and read_json(before) != read_json(data_dir / name):
+            raise UserError(
+                f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were made anew from "
+                "another corpus. Train under another --name.",
+                exit_code=2,
+            )
 
 
 def _flatten(path: str, value: object) -> dict[str, object]:

@@ -11,6 +11,9 @@ from typing import Literal
 
 Problem = tuple[str, str]  # the key inside its section, what is wrong with its value
 
+# Keys of the preprocess section that are true of one machine only: no feature depends on where things lie.
+PATH_KEYS = ("processed_dir", "textgrid_dir", "lexicon_path")
+
 
 def _positive(section: object, *names: str) -> Iterator[Problem]:
     for name in names:
@@ -213,6 +216,8 @@ class AdamConfig:
 
     def problems(self) -> Iterator[Problem]:
         yield from _positive(self, "lr", "eps")
+        if self.weight_decay < 0:
+            yield "weight_decay", f"must not be negative, got {self.weight_decay}"
         if len(self.betas) != 2 or any(not 0 <= b < 1 for b in self.betas):
             yield "betas", f"must be two numbers of at least 0 and less than 1, got {list(self.betas)}"
 
@@ -281,8 +286,6 @@ class ExpConfig:
         for name in self.dataset:
             if not name or name in (".", "..") or "/" in name or "\\" in name:
                 yield "dataset", f"{name!r} is not a plain name: features are kept in a folder of this name"
-            elif name not in self.dataset_path:
-                yield f"dataset_path.{name}", "is missing: the folder of the corpus"
         if isinstance(self.model, HiFiGANConfig):
             product = 1
             for rate in self.model.upsample_rates:

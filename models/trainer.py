@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from config.schema import ExpConfig
 from utils.batching import LengthBucketSampler
 from utils.checkpoint import checkpoint_name, list_checkpoints, prune_checkpoints, save_weights
+from utils.cores import available_cores
 from utils.errors import UserError
 from utils.logging import logger
 from utils.progress import format_seconds
@@ -140,6 +141,7 @@ class Trainer:
                 self.epoch, self.batch_in_epoch = self.epoch + 1, 0
         if self.writer:
             self.writer.close()
+        self.accelerator.end_training()
 
     @property
     def last_step(self) -> int:
@@ -157,7 +159,7 @@ class Trainer:
         on_gpu = self.accelerator.device.type == "cuda"
         workers = self.config.train.num_workers
         if workers is None:  # on a CPU the cores are busy with the model, and a batch takes a millisecond to read
-            workers = min(4, torch.get_num_threads()) if on_gpu else 0
+            workers = min(4, max(1, available_cores() // self.accelerator.num_processes)) if on_gpu else 0
         return DataLoader(
             dataset,
             batch_sampler=sampler,
@@ -185,13 +187,30 @@ class Trainer:
         return type(batch)(*(tensor.to(device, non_blocking=True) for tensor in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands; part of a checkpoint."""
-        return {name: getattr(self, name) for name in ("step", "epoch", "batch_in_epoch", "best_loss")}
+        """Where training stands, and what the order of the batches depends on; part of a checkpoint."""
+        position = {name: getattr(self, name) for name in ("step", "epoch", "batch_in_epoch", "best_loss")}
+        return {**position, "order": self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to where `state_dict` stood."""
-        for name in self.state_dict():
+        """Goes to where `state_dict` stood, or to the start of its epoch where the batches are no longer the same."""
+        for name in ("step", "epoch", "batch_in_epoch", "best_loss"):
             setattr(self, name, state[name])
+        now = self._order()
+        changed = [f"{name} {state['order'][name]} -> {now[name]}" for name in now if state["order"][name] != now[name]]
+        if changed:
+            self.batch_in_epoch = 0
+            logger.warning(
+                "The batches are no longer those of the checkpoint (%s): its epoch begins again.", ", ".join(changed)
+            )
+
+    def _order(self) -> dict[str, int]:
+        train = self.config.train
+        return {
+            "batch_size": train.batch_size,
+            "random_seed": train.random_seed,
+            "processes": self.accelerator.num_processes,
+            "utterances": len(self.sampler.lengths),
+        }
 
     def _rest_of_epoch(self) -> Iterator[Any]:
         self.sampler.set_position(self.epoch, self.batch_in_epoch)
@@ -204,7 +223,8 @@ class Trainer:
             group["lr"] = rate
         losses = self.train_step(self.to_device(batch))
         self.window.add(batch.index, size, losses)
-        if self.accelerator.device.type == "cpu":  # a look at the loss costs nothing here; a GPU is asked at the log
+        # A look at the loss costs nothing here. A GPU, or other processes, are asked at the log.
+        if self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1:
             self._check_finite()
 
     def _check_finite(self) -> None:
@@ -372,4 +392,4 @@ def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, fir
 def _resolve_precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.toom_cook import toom_cook_conv1d
+from modules.winograd import winograd_conv1d
 
 
 class Conv1d(nn.Conv1d):
@@ -42,6 +42,6 @@ class Conv1d(nn.Conv1d):
         if self.training and taps >= 7 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
             # Half the time of a step's largest convolutions. Not in inference, where short inputs would pay more for
             # the filters' transform than they save.
-            return toom_cook_conv1d(x, self.weight, self.bias)
+            return winograd_conv1d(x, self.weight, self.bias)
         # A view, not a copy: oneDNN and cuDNN take it as channels-last.
         return super().forward(x.transpose(1, 2)).transpose(1, 2)

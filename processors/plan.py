@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.load import to_dict
-from config.schema import PreprocessConfig
+from config.schema import PATH_KEYS, PreprocessConfig
 from utils.shards import ShardError, read_header, shard_name, shard_path
 from utils.utterance import Utterance
 
@@ -24,7 +24,6 @@ FEATURES_VERSION = 1
 
 SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
 _SPLIT_KEYS = ("valid_fraction", "test_fraction", "split_seed")  # no feature depends on these
-_PATH_KEYS = ("processed_dir", "textgrid_dir", "lexicon_path")  # true of one machine only; contents count instead
 
 FileState = tuple[int, int] | None  # size in bytes, time of the last change in ns; None: no such file
 
@@ -41,7 +40,7 @@ class ShardPlan(NamedTuple):
 
 def section_of_lock(config: PreprocessConfig) -> dict[str, object]:
     """The preprocess section without paths: what stage 2 compares its own with."""
-    return {key: value for key, value in to_dict(config).items() if key not in _PATH_KEYS}
+    return {key: value for key, value in to_dict(config).items() if key not in PATH_KEYS}
 
 
 def plan_shards(

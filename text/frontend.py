@@ -128,7 +128,8 @@ class Frontend:
         if token.kind == "letters":
             letters = token.text.removesuffix("'s").removesuffix("s") if token.text[-1] == "s" else token.text
             phones = spell(plain_letters(letters))
-            yield Word(token.text, phones + (s_ending(phones) if letters != token.text else []), "letters")
+            ending = s_ending(phones) if phones and letters != token.text else []
+            yield Word(token.text, phones + ending, "letters")
             return
         if token.text.lower() == "'s" and said:  # after phones in braces: "{L AY1 R}'s"
             yield Word(token.text, s_ending(said), "rule")
@@ -139,6 +140,10 @@ class Frontend:
         lower = word.lower()
         if lower in self._lexicon:
             yield Word(word, list(self._lexicon[lower]), "lexicon")
+            return
+        owner = lower.removesuffix("'s")
+        if owner != lower and owner in self._lexicon:
+            yield Word(word, self._lexicon[owner] + s_ending(self._lexicon[owner]), "lexicon")
             return
         if len(word) == 1:
             yield _single_letter(word, context, index, shouting)
@@ -259,7 +264,7 @@ def _single_letter(word: str, context: list[str], index: int, shouting: bool) ->
     article = word == "a" or (
         word == "A" and index >= 0 and (not before.isalpha() or shouting or before not in LETTER_BEFORE)
     )
-    if article and word in "Aa":
+    if article:
         return Word(word, ["AH0"], "dictionary")
     plain = plain_letters(word)
     if word == "I" or word in own_words():

@@ -34,7 +34,6 @@ class Context:
         at = index - 1
         while self._is_adverb(self._at(at)):
             at -= 1
-        self.before_at = at
         self.head = self._at(at)  # the word before, adverbs skipped
         self.second_before = self._at(at - 1) if self.head else ""
 

@@ -68,13 +68,6 @@ class Progress:
         elif time.monotonic() - self._printed >= self._every:
             self._print_line()
 
-    def write(self, line: str) -> None:
-        """Prints a line without breaking the bar."""
-        if self._bar is not None:
-            self._bar.write(line, file=self._stream)
-        else:
-            print(line, file=self._stream, flush=True)
-
     def close(self) -> None:
         """Ends the bar, or prints the last line."""
         if self._bar is not None:

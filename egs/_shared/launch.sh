@@ -52,7 +52,7 @@ launch() {
     program=$1
     shift
     if [ "$gpu_count" -gt 1 ]; then
-        "$python" -m accelerate.commands.launch --multi_gpu --num_processes "$gpu_count" --num_machines 1 \
+        "$python" -m accelerate.commands.launch --multi_gpu --num_processes "$gpu_count" --num_machines 1 --machine_rank 0 --gpu_ids all \
             --mixed_precision no --dynamo_backend no --main_process_port 0 "$program" "$@"
     else
         "$python" "$program" "$@"

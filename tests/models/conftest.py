@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from processors.plan import FEATURES_VERSION
+
 PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]
 
 
@@ -50,7 +52,9 @@ def make_features(folder: Path, train: int = 11, valid: int = 3) -> Path:
         "energy": {"mean": 4.0, "std": 3.0, "min": -2.0, "max": 2.0},
     }
     (folder / "stats.json").write_text(json.dumps(stats))
-    (folder / "preprocess.lock.json").write_text(json.dumps({"preprocess": SMALL["preprocess"]}))
+    (folder / "preprocess.lock.json").write_text(
+        json.dumps({"preprocess": SMALL["preprocess"], "features_version": FEATURES_VERSION})
+    )
     return folder
 
 

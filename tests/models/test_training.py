@@ -17,7 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import models.trainer
 from bins.train import train
-from config.load import load_config
+from config.load import build_config, load_config
+from processors.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints, read_weights
 from utils.errors import UserError
 
@@ -173,6 +174,58 @@ def test_the_folder_holds_what_synthesis_needs_and_no_path_of_the_features(small
     assert steps == [6, 9, 12]  # the last three of 3, 6, 9, 12
     assert read_weights(exp_dir / "best/model.safetensors").keys() == final_weights(exp_dir).keys()
 
+    args = json.loads((exp_dir / "args.json").read_text())
+    assert str(small_config.parent) not in json.dumps(args)
+    assert build_config(args).model == load_config(small_config).model
+
+
+def test_the_users_own_words_go_with_the_experiment(small_config):
+    lexicon = small_config.parent / "words.txt"
+    lexicon.write_text("lyre L AY1 R\n")
+    exp_dir = run(small_config, "first", f"preprocess.lexicon_path={lexicon}")
+    assert (exp_dir / "lexicon.txt").read_text() == "lyre L AY1 R\n"
+
+
+def test_a_resume_on_other_features_is_refused(small_config, features):
+    run(small_config, "first", "train.max_steps=6")
+    stats = features / "stats.json"
+    stats.write_text(stats.read_text().replace("120.0", "200.0"))
+    with pytest.raises(UserError, match=r"stats\.json is no longer what .*step-0000006 was trained on"):
+        run(small_config, "first", resume=True)
+
+
+def test_other_batches_restart_the_epoch_and_say_so(small_config, capsys):
+    run(small_config, "first", "train.max_steps=6")
+    run(small_config, "first", "train.batch_size=4", resume=True)
+    assert "batch_size 3 -> 4): its epoch begins again" in capsys.readouterr().out
+
+
+def test_a_start_that_fails_leaves_no_folder(small_config):
+    with pytest.raises(UserError, match="max_seq_len"):
+        run(small_config, "first", "model.max_seq_len=10")
+    assert list_checkpoints(run(small_config, "first") / "checkpoint")[-1][0] == 12
+
+
+def test_features_of_another_version_are_refused(small_config, features):
+    lock = features / "preprocess.lock.json"
+    lock.write_text(lock.read_text().replace(f'"features_version": {FEATURES_VERSION}', '"features_version": 0'))
+    with pytest.raises(UserError, match="another version of the toolkit: run stage 1 again"):
+        run(small_config, "first")
+
+
+def test_any_text_can_be_trained_on(small_config, features):
+    manifest = features / "train.jsonl"
+    manifest.write_text(manifest.read_text().replace("hello", "hel\u2028lo\x85"))
+    run(small_config, "first", "train.max_steps=3")
+
+
+def test_training_in_bfloat16(small_config, capsys):
+    run(small_config, "first", "train.mixed_precision=bf16")
+    printed = capsys.readouterr().out
+    assert "precision bf16" in printed
+    totals = [float(value) for value in re.findall(r"total ([\d.]+)", printed)]
+    assert totals[-1] < totals[0]
+
 
 def test_tensorboard_shows_losses_pictures_curves_and_sound(small_config):
     exp_dir = run(small_config, "first", "train.num_valid_samples=2")
@@ -258,7 +311,8 @@ def test_two_processes_train_one_model(small_config):
     """gloo stands for NCCL; without `--multi_gpu`, accelerate would silently start one process."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command += [ROOT / "bins/train.py", "--config", small_config, "--exp_name", "two", "--set", "train.max_steps=6"]
+    command += [ROOT / "bins/train.py", "--config", small_config, "--exp_name", "two"]
+    command += ["--set", "train.max_steps=6", "--set", "train.mixed_precision=no"]
     done = subprocess.run(
         command,
         capture_output=True,

@@ -169,6 +169,19 @@ def test_nothing_to_say(frontend: Frontend, text: str) -> None:
         frontend.pronounce(text)
 
 
+def test_the_users_word_wins_with_an_ending_too(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("reagan R IY1 G AH0 N\nNASA N AA1 S AH0\n")
+    own = Frontend(tmp_path / "words.txt")
+    words = own.pronounce("Reagan, Reagan's, NASA's.").words
+    assert [" ".join(word.phones) for word in words] == ["R IY1 G AH0 N", "R IY1 G AH0 N Z", "N AA1 S AH0 Z"]
+    assert {word.source for word in words} == {"lexicon"}
+
+
+@pytest.mark.parametrize("text", ["Hello \u0292.\u0292.s world", "\ua729.\ua729.'s a"])
+def test_initials_of_letters_without_a_name(frontend: Frontend, text: str) -> None:
+    assert frontend.pronounce(text).words
+
+
 def test_same_text_same_tokens(frontend: Frontend) -> None:
     text = "Zorgblat read the FBI's 12 records, résumé (used) on Elm Dr."
     first = frontend.pronounce(text)

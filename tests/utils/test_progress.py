@@ -42,5 +42,4 @@ def test_a_terminal_gets_a_bar() -> None:
     stream = Terminal()
     with Progress(10, "utterances", "features", stream=stream) as progress:
         progress.advance(10)
-        progress.write("a line")
-    assert "10/10" in stream.getvalue() and "\r" in stream.getvalue() and "a line\n" in stream.getvalue()
+    assert "10/10" in stream.getvalue() and "\r" in stream.getvalue()

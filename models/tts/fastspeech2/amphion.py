@@ -49,21 +49,10 @@ class AmphionFastSpeech2(NamedTuple):
     """A published model and what inference needs to know of it."""
 
     model: FastSpeech2  # in eval mode, on the CPU
-    symbols: tuple[str, ...]  # id = index; `text.symbols.amphion_symbols` maps the front end's tokens to these
     mel: MelSettings
     stats: FeatureStats | None  # None: the folder has no statistics.json, so that pitch is known as z-scores only
     step: int | None  # of the checkpoint; None where its folder's name does not say
     checkpoint_dir: Path
-
-
-def is_amphion(folder: str | Path) -> bool:
-    """Whether a folder, or one checkpoint folder inside it, has Amphion's layout (ours has checkpoint/step-N)."""
-    folder = Path(folder)
-    if _CHECKPOINT.fullmatch(folder.resolve().name):
-        return True
-    return any(
-        _CHECKPOINT.fullmatch(path.name) for place in (folder, folder / "checkpoint") for path in place.glob("epoch-*")
-    )
 
 
 def load_amphion(folder: str | Path) -> AmphionFastSpeech2:
@@ -100,7 +89,7 @@ def load_amphion(folder: str | Path) -> AmphionFastSpeech2:
     model.load_state_dict(weights)
     match = _CHECKPOINT.fullmatch(checkpoint_dir.resolve().name)
     step = int(match[2]) if match else None
-    return AmphionFastSpeech2(model.eval(), AMPHION_SYMBOLS, mel, stats, step, checkpoint_dir)
+    return AmphionFastSpeech2(model.eval(), mel, stats, step, checkpoint_dir)
 
 
 def amphion_names(name: str) -> tuple[str, ...]:

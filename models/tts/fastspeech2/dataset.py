@@ -1,6 +1,5 @@
 """The features of stage 1 as batches for FastSpeech 2."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +10,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from models.tts.fastspeech2.model import FeatureStats
-from text.symbols import SymbolTable
+from text.symbols import SymbolTable, UnknownSymbolError
 from utils.errors import UserError
+from utils.jsonl import read_json, read_jsonl
+from utils.shards import feature_key, shard_path
 
 
 class FastSpeech2Batch(NamedTuple):
@@ -41,15 +42,15 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             UserError: the split is missing, or an utterance has a symbol that symbols.json lacks.
         """
         self.data_dir = data_dir
-        manifest = data_dir / f"{split}.jsonl"
-        try:
-            self.rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-        except FileNotFoundError:
-            raise UserError(f"{manifest} is missing: run stage 1 again") from None
-        self.symbols = SymbolTable(json.loads((data_dir / "symbols.json").read_text(encoding="utf-8")))
-        self.speakers: dict[str, int] = json.loads((data_dir / "speakers.json").read_text(encoding="utf-8"))
+        self.rows: list[dict[str, Any]] = read_jsonl(data_dir / f"{split}.jsonl")
+        self.symbols = SymbolTable(read_json(data_dir / "symbols.json"))
+        self.speakers: dict[str, int] = read_json(data_dir / "speakers.json")
         self.stats = read_stats(data_dir)
         self.lengths: list[int] = [row["num_frames"] for row in self.rows]
+        try:
+            self.phone_ids = [self.symbols.ids(row["phones"]) for row in self.rows]
+        except UnknownSymbolError as error:
+            raise UserError(f"{data_dir}: {error}; run stage 1 again") from None
         self._shards: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -59,18 +60,18 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         """One utterance, in the fields of a batch without their first dimension."""
         row, stats = self.rows[index], self.stats
         shard, utt_id = self._shard(row["shard"]), row["utt_id"]
-        durations = shard.get_tensor(f"{utt_id}.durations").long()
+        durations = shard.get_tensor(feature_key(utt_id, "durations")).long()
         spoken = durations > 0  # a mark that takes no time has neither pitch nor energy: it stands at the mean
-        pitch = (shard.get_tensor(f"{utt_id}.phone_pitch") - stats.pitch_mean) / stats.pitch_std
-        energy = (shard.get_tensor(f"{utt_id}.phone_energy") - stats.energy_mean) / stats.energy_std
+        pitch = (shard.get_tensor(feature_key(utt_id, "phone_pitch")) - stats.pitch_mean) / stats.pitch_std
+        energy = (shard.get_tensor(feature_key(utt_id, "phone_energy")) - stats.energy_mean) / stats.energy_std
         return FastSpeech2Batch(
             index=torch.tensor(index),
-            phone_ids=torch.tensor(self.symbols.ids(row["phones"])),
+            phone_ids=torch.tensor(self.phone_ids[index]),
             phone_lengths=torch.tensor(len(row["phones"])),
             durations=durations,
             pitch=pitch * spoken,
             energy=energy * spoken,
-            mel=shard.get_tensor(f"{utt_id}.mel"),
+            mel=shard.get_tensor(feature_key(utt_id, "mel")),
             mel_lengths=torch.tensor(row["num_frames"]),
             speaker_id=torch.tensor(self.speakers[row["speaker"]]),
         )
@@ -85,7 +86,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
     def _shard(self, name: str) -> Any:
         if name not in self._shards:
-            path = self.data_dir / "shards" / f"{name}.safetensors"
+            path = shard_path(self.data_dir / "shards", name)
             if not path.is_file():
                 raise UserError(f"{path} is missing: run stage 1 again")
             self._shards[name] = safe_open(path, framework="pt")
@@ -98,5 +99,5 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
 def read_stats(folder: Path) -> FeatureStats:
     """The pitch and energy statistics of a data or experiment folder."""
-    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+    stats = read_json(folder / "stats.json")
     return FeatureStats(**{f"{feature}_{key}": value for feature in stats for key, value in stats[feature].items()})

@@ -41,7 +41,7 @@ class Controls(NamedTuple):
 NEUTRAL = Controls()
 
 
-class Utterance(NamedTuple):
+class Script(NamedTuple):
     """A text to speak."""
 
     utt_id: str
@@ -71,7 +71,7 @@ class Synthesizer:
         embedding = self.model.speaker_embedding
         return 1 if embedding is None else embedding.num_embeddings
 
-    def speak(self, utterances: Sequence[Utterance], controls: Controls = NEUTRAL) -> Iterator[Speech]:
+    def speak(self, utterances: Sequence[Script], controls: Controls = NEUTRAL) -> Iterator[Speech]:
         """Speaks texts, in batches of similar length; they come in no particular order.
 
         Args:
@@ -95,7 +95,7 @@ class Synthesizer:
                         yield self._join(window[key[0]], parts)
 
     def _batches(
-        self, pieces: list[tuple[int, int]], window: Sequence[Utterance], duration_control: float
+        self, pieces: list[tuple[int, int]], window: Sequence[Script], duration_control: float
     ) -> Iterator[list[tuple[int, int]]]:
         """Cuts pieces, shortest first, into batches of at most so many padded phones; slow speech makes more frames."""
         most = MAX_PHONES.get(self.device.type, MAX_PHONES["cpu"]) / max(duration_control, 1.0)
@@ -111,7 +111,7 @@ class Synthesizer:
 
     @torch.inference_mode()
     def _speak_batch(
-        self, batch: list[tuple[int, int]], window: Sequence[Utterance], controls: Controls
+        self, batch: list[tuple[int, int]], window: Sequence[Script], controls: Controls
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Waveform [N] and mel [T, n_mel] of each piece."""
         ids = [torch.tensor(window[n].pieces[k].phone_ids) for n, k in batch]
@@ -139,7 +139,7 @@ class Synthesizer:
             for row, wav in enumerate(self.vocoder(mel, mel_lengths)):
                 yield wav.float().cpu().numpy(), mel[row, : frames[start + row]].float().cpu().numpy()
 
-    def _join(self, utterance: Utterance, parts: list[tuple[np.ndarray, np.ndarray]]) -> Speech:
+    def _join(self, utterance: Script, parts: list[tuple[np.ndarray, np.ndarray]]) -> Speech:
         """One waveform of all pieces of a text, with the pauses between them."""
         waves: list[np.ndarray] = []
         for piece, (wav, _) in zip(utterance.pieces, parts, strict=True):
@@ -167,6 +167,7 @@ def load_synthesizer(
     if experiment.published:
         amphion = load_amphion(experiment.folder)
         model, mel = amphion.model, amphion.mel
+        logger.info("speaking with %s (step %s)", amphion.checkpoint_dir, amphion.step)
         # A mask gives each row of a batch what the published model gives it alone.
         model.mask_padding = model.variance_adaptor.mask_padding = True
     else:
@@ -199,7 +200,7 @@ def _own_model(experiment: Experiment) -> FastSpeech2:
     return model
 
 
-def _windows(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
+def _windows(utterances: Sequence[Script]) -> Iterator[Sequence[Script]]:
     """Consecutive texts of about WINDOW pieces together, so that memory does not grow with their number."""
     start = count = 0
     for end, utterance in enumerate(utterances):

@@ -25,32 +25,18 @@ class Targets(Protocol):
     def mel(self) -> Tensor: ...  # [B, T, n_mel] float32 log-mel
 
 
-def fastspeech2_loss(
-    output: FastSpeech2Output,
-    batch: Targets,
-    num_frames: Tensor | float | None = None,
-    num_phones: Tensor | float | None = None,
-) -> dict[str, Tensor]:
+def fastspeech2_loss(output: FastSpeech2Output, batch: Targets) -> dict[str, Tensor]:
     """L1 of both mels, squared errors of pitch, energy and log(duration + 1): means over what is not padding, summed.
-
-    The denominators may be given, so that several batches (accumulated, or on several processes) add up to the loss of
-    one: the sum over the batches of losses with the same totals is the loss of all of them together. (DDP averages the
-    gradients of N processes: multiply by N there.)
 
     Args:
         output: of the model, with the durations of the batch.
         batch: targets.
-        num_frames: frames to divide the mel losses by; None: those of this batch.
-        num_phones: phones to divide the other losses by; None: those of this batch.
 
     Returns:
         Scalars, float32: "mel", "mel_postnet", "duration", "pitch", "energy" and their sum "total".
     """
     phone_padding, mel_padding = output.phone_padding_mask, output.mel_padding_mask
-    if num_frames is None:
-        num_frames = (~mel_padding).sum().clamp(min=1)
-    if num_phones is None:
-        num_phones = (~phone_padding).sum().clamp(min=1)
+    num_frames, num_phones = (~mel_padding).sum().clamp(min=1), (~phone_padding).sum().clamp(min=1)
 
     def mel_loss(mel: Tensor) -> Tensor:
         error = (mel.float() - batch.mel.float()).abs().masked_fill(mel_padding.unsqueeze(-1), 0)

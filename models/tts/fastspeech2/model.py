@@ -98,7 +98,7 @@ class FastSpeech2(nn.Module):
         )
         self.decoder = FFTStack(
             transformer.decoder_layer,
-            channels,
+            transformer.decoder_hidden,
             transformer.decoder_head,
             transformer.conv_filter_size,
             transformer.conv_kernel_size,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from models.tts.fastspeech2.experiment import Experiment
@@ -42,12 +41,9 @@ class TextReader:
         seconds = experiment.model.max_seq_len * mel.hop_size / mel.sample_rate
         fitting = int(seconds / SECONDS_A_CHAR / max(duration_control, 1.0))
         self.max_chars = max(MIN_CHARS, min(MAX_CHARS, fitting))
-        lexicon = mel.lexicon_path
-        if lexicon is not None and not Path(lexicon).is_file():
-            logger.warning("%s, the model's own lexicon, is not here: its words come from the dictionary", lexicon)
-            lexicon = None
+        lexicon = experiment.root / "lexicon.txt"  # stage 2 keeps the one that the features were made with
         try:
-            self.frontend = Frontend(lexicon)
+            self.frontend = Frontend(lexicon if lexicon.is_file() else None)
         except LexiconError as error:
             raise UserError(str(error), 2) from None
 

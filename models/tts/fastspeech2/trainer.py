@@ -100,7 +100,7 @@ class FastSpeech2Trainer(Trainer):
         self._draw_samples(model)
         return {**figures, "selection": figures["mel_postnet"]}
 
-    def _draw_samples(self, model: torch.nn.Module) -> None:
+    def _draw_samples(self, model: FastSpeech2) -> None:
         """Predicted beside recorded for the first validation utterances: mel, pitch, energy and sound."""
         if self.writer is None:
             return
@@ -117,8 +117,9 @@ class FastSpeech2Trainer(Trainer):
                 self.config.preprocess.hop_size / rate,
             )
             self.writer.add_figure(f"mel/{utt_id}", figure, self.step)
+            hertz = model.pitch_in_hz
             curves = {
-                "pitch (z-score)": {"predicted": output.pitch, "recorded": batch.pitch},
+                "pitch (Hz)": {"predicted": hertz(output.pitch), "recorded": hertz(batch.pitch)},
                 "energy (z-score)": {"predicted": output.energy, "recorded": batch.energy},
                 "duration (frames)": {"predicted": output.log_durations.expm1(), "recorded": batch.durations},
             }

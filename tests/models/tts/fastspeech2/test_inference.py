@@ -7,7 +7,7 @@ import torch
 
 from config.schema import FastSpeech2Config, PreprocessConfig
 from models.tts.fastspeech2 import inference
-from models.tts.fastspeech2.inference import Controls, Synthesizer, Utterance
+from models.tts.fastspeech2.inference import Controls, Script, Synthesizer
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from models.tts.fastspeech2.pieces import Piece
 from utils.errors import UserError
@@ -39,9 +39,9 @@ def hold(mel: torch.Tensor, mel_lengths: torch.Tensor) -> list[torch.Tensor]:
     return [(row[:n].mean(1) / 100).repeat_interleave(HOP) for row, n in rows]
 
 
-def utterance(utt_id: str, *lengths: int, pause: float = 0.2, speaker: int | None = None) -> Utterance:
+def utterance(utt_id: str, *lengths: int, pause: float = 0.2, speaker: int | None = None) -> Script:
     pieces = [Piece([1 + (i * 7 + n) % 19 for i in range(n)], pause) for n in lengths]
-    return Utterance(utt_id, [*pieces[:-1], pieces[-1]._replace(pause_after=0.0)], speaker)
+    return Script(utt_id, [*pieces[:-1], pieces[-1]._replace(pause_after=0.0)], speaker)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from modules.toom_cook import toom_cook_conv1d
+from modules.winograd import winograd_conv1d
 
 
 @pytest.mark.parametrize("taps", [3, 5, 7, 9, 11])
@@ -15,7 +15,7 @@ def test_is_a_convolution(taps: int, length: int) -> None:
     )
     results = []
     for y in (
-        toom_cook_conv1d(x, weight, bias),
+        winograd_conv1d(x, weight, bias),
         F.conv1d(x.transpose(1, 2), weight, bias, padding=taps // 2).transpose(1, 2),
     ):
         results.append((y, *torch.autograd.grad(y, (x, weight, bias), upstream)))
@@ -27,4 +27,4 @@ def test_the_rounding_error_stays_small_at_full_size() -> None:
     x = torch.randn(1, 40, 256, generator=generator)
     weight = torch.randn(64, 256, 9, generator=generator) / 48  # outputs of about 1
     exact = F.conv1d(x.double().transpose(1, 2), weight.double(), padding=4).transpose(1, 2)
-    assert (toom_cook_conv1d(x, weight, torch.zeros(64)) - exact).abs().max() < 2e-5
+    assert (winograd_conv1d(x, weight, torch.zeros(64)) - exact).abs().max() < 2e-5

@@ -25,7 +25,7 @@ _OUTPUT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, 
 _STEP, _TAPS, _POINTS = 4, 3, 6
 
 
-def toom_cook_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def winograd_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A convolution that keeps T, as filters of 3 taps side by side whose products are summed before the last step.
 
     With 9 taps it multiplies half as often as `conv1d`. Its rounding error is some 7 times as large: 1e-5 where the
