@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from config.load import ConfigError, load_config
+from config.load import load_config
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
+from utils.output_names import OutputNames, slug
+from utils.program import Parser, run
 
 if TYPE_CHECKING:
     from models.tts.fastspeech2.inference import Speech, Synthesizer
@@ -38,21 +40,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: the command line; None: the program's own.
     """
-    args = parse(argv)
     setup_logging()
-    try:
-        infer(args)
-    except (ConfigError, UserError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nInterrupted; what is written is whole.", file=sys.stderr)
-        sys.exit(130)
+    run(lambda: infer(parse(argv)), "Interrupted; what is written is whole.")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The flags, of the right types."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", help="the recipe's exp_config.json: where the data sets lie")
     parser.add_argument("--infer_expt_dir", type=Path, required=True, help="an experiment, or one checkpoint in it")
     parser.add_argument("--infer_output_dir", type=Path, help="default: the folder result in the experiment")
@@ -111,19 +105,22 @@ def infer(args: argparse.Namespace) -> None:
         numbers = {str(n): n for n in range(synthesizer.num_speakers)} if synthesizer.num_speakers > 1 else {}
         ids = [speaker_id(numbers, args.infer_speaker_name, experiment.root)] * len(requests)
     loaded = time.monotonic()
-    utterances = [
-        Script(r.utt_id, spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken is not None
+    names = OutputNames(output_dir, (".wav", ".png"))  # given in the order of the texts
+    scripts = [
+        Script(names.take(r.utt_id), spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken
     ]
     controls = Controls(args.pitch_control, args.energy_control, args.duration_control)
-    seconds = 0.0
-    written = write_all(synthesizer.speak(utterances, controls), synthesizer, output_dir, len(utterances))
-    for item in written:
-        seconds += len(item[1].wav) / synthesizer.mel.sample_rate
+    seconds, last = write_all(
+        synthesizer.speak(scripts, controls), output_dir, synthesizer.mel.sample_rate, len(scripts)
+    )
+    if names.renamed:
+        first, more = names.renamed[0], len(names.renamed) - 1
+        also = f" and {more} more" if more else ""
+        logger.info("nothing was overwritten: %s%s got a number, the plain name being taken", first, also)
     took = time.monotonic() - loaded
     if args.infer_text is not None:
-        path, speech = item
-        draw(path.with_suffix(".png"), speech, synthesizer)
-    skipped = len(requests) - len(utterances)
+        draw(output_dir / f"{last.utt_id}.png", last, synthesizer)
+    skipped = len(requests) - len(scripts)
     if skipped:
         logger.warning("%d of %d texts could not be spoken: see the warnings above", skipped, len(requests))
     logger.info(
@@ -148,8 +145,6 @@ def read_requests(args: argparse.Namespace) -> list[Request]:
     if args.infer_text is not None:
         if args.infer_mode == "batch":
             raise UserError("--infer_text is for --infer_mode single", 2)
-        from utils.output_names import slug
-
         if not args.infer_text.strip():
             raise UserError("--infer_text: the text is empty", 2)
         return [Request(slug(args.infer_text), args.infer_text, None)]
@@ -216,40 +211,33 @@ def pronounce(requests: Sequence[Request], read: "Callable[[str, str], list[Piec
     return pieces
 
 
-def write_all(
-    speeches: "Iterable[Speech]", synthesizer: "Synthesizer", output_dir: Path, total: int
-) -> "Iterator[tuple[Path, Speech]]":
-    """Writes each text's wav under a name that is not taken.
+def write_all(speeches: "Iterable[Speech]", output_dir: Path, sample_rate: int, total: int) -> "tuple[float, Speech]":
+    """Writes each text's wav as it is made.
 
     Args:
-        speeches: as they are made.
-        synthesizer: for its sample rate.
+        speeches: at least one; their ids are file names.
         output_dir: exists.
+        sample_rate: Hz.
         total: number of texts.
 
-    Yields: the wav's path and what was spoken.
+    Returns:
+        Seconds of audio, and the last that was spoken.
 
-    Raises: UserError: a file cannot be written.
+    Raises:
+        UserError: a file cannot be written.
     """
-    from utils.output_names import OutputNames, safe_name
     from utils.progress import Progress
 
-    names = OutputNames(output_dir, (".wav", ".png"))
-    renamed = []
+    seconds = 0.0
     with Progress(total, "texts", "speech") if total > 1 else nullcontext() as progress:
         for speech in speeches:
-            path = names.take(speech.utt_id)
-            if path.name != safe_name(speech.utt_id):
-                renamed.append(path.name)
-            path = path.with_name(f"{path.name}.wav")
-            write_speech(path, speech, synthesizer.mel.sample_rate)
-            yield path, speech
+            path = output_dir / f"{speech.utt_id}.wav"
+            write_speech(path, speech, sample_rate)
+            seconds += len(speech.wav) / sample_rate
             if progress is not None:
                 progress.advance()
     logger.info("wrote %s", path if total == 1 else f"{total} wav files to {output_dir}")
-    if renamed:
-        more = f" and {len(renamed) - 1} more" if len(renamed) > 1 else ""
-        logger.info("nothing was overwritten: %s%s got a number, the plain name being taken", renamed[0], more)
+    return seconds, speech
 
 
 def write_speech(path: Path, speech: "Speech", sample_rate: int) -> None:

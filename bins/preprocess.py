@@ -7,14 +7,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 
-from config.load import ConfigError, load_config
+from config.load import load_config
 from config.schema import ExpConfig
 from utils.cores import available_cores
 from utils.errors import UserError
+from utils.lock import exclusive
+from utils.program import Parser, run
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="exp_config.json of the recipe")
@@ -49,30 +51,20 @@ def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def main() -> int:
-    """Runs stage 1; returns the exit code."""
+def main() -> None:
+    """Runs stage 1."""
     arguments = parse_arguments()
-    try:
-        config = load_config(arguments.config, arguments.set)
-        name, folder = corpus_folder(config, arguments.config)
+    config = load_config(arguments.config, arguments.set)
+    name, folder = corpus_folder(config, arguments.config)
 
-        from preprocessors import read_corpus
-        from processors.pipeline import preprocess
+    from preprocessors import read_corpus
+    from processors.pipeline import preprocess
 
-        corpus = read_corpus(name, folder)
+    corpus = read_corpus(name, folder)
+    with exclusive(Path(config.preprocess.processed_dir) / name):
         summary = preprocess(config.preprocess, name, folder, corpus, arguments.num_workers or available_cores())
-    except (ConfigError, UserError) as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"{error.filename or config.preprocess.processed_dir}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; finished shards are kept: the same command goes on from there", file=sys.stderr)
-        return 130
     print("\n".join(summary.lines()))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, "Interrupted. Finished shards are kept: the same command goes on from there.")

@@ -5,21 +5,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-import argparse
 import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from config.load import ConfigError, load_config, to_dict
+from config.load import load_config, to_dict
 from config.schema import PATH_KEYS, ExpConfig
 from utils.errors import UserError
 from utils.jsonl import read_json, write_json
+from utils.lock import exclusive
+from utils.logging import setup_logging
+from utils.program import Parser, run
 
 
 def main() -> None:
     """Parses, checks the configuration and trains."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--config", required=True, help="the recipe's exp_config.json")
     parser.add_argument("--exp_name", required=True, help="the experiment's name: <log_dir>/<exp_name> holds it")
     parser.add_argument("--resume", action="store_true", help="go on from the experiment's newest checkpoint")
@@ -29,15 +32,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.num_workers is not None:
         args.set.append(f"train.num_workers={args.num_workers}")
-    try:
-        config = load_config(args.config, args.set)  # before any heavy import, so that a typo is named at once
-        train(config, args.exp_name, args.resume, args.resume_from_ckpt_path)
-    except (ConfigError, UserError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nInterrupted. Go on from the last checkpoint with --resume.", file=sys.stderr)
-        sys.exit(130)
+    config = load_config(args.config, args.set)  # before any heavy import, so that a typo is named at once
+    train(config, args.exp_name, args.resume, args.resume_from_ckpt_path)
 
 
 def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | None) -> None:
@@ -56,14 +52,20 @@ def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | No
         raise UserError(f"--name {exp_name!r}: give a plain name, not a path (log_dir says where it goes)", exit_code=2)
     data_dir = check_features(config)
 
-    from models.registry import trainer_class
-    from models.trainer import find_resume_point
-    from utils.logging import setup_logging
-
     setup_logging()
-    make_trainer = trainer_class(config)
     exp_dir = Path(config.log_dir) / exp_name
     first_process = os.environ.get("RANK", "0") == "0"
+    with exclusive(exp_dir) if first_process else nullcontext():
+        _train(config, exp_dir, data_dir, resume, resume_from, first_process)
+
+
+def _train(
+    config: ExpConfig, exp_dir: Path, data_dir: Path, resume: bool, resume_from: Path | None, first_process: bool
+) -> None:
+    from models.registry import trainer_class
+    from models.trainer import find_resume_point
+
+    make_trainer = trainer_class(config)
     checkpoint = find_resume_point(exp_dir, resume, resume_from, first_process)
     if checkpoint is not None:
         check_same_model(config, checkpoint)
@@ -106,7 +108,7 @@ def check_features(config: ExpConfig) -> Path:
     if not lock_path.is_file():
         raise UserError(f"{data_dir} holds no finished features: run stage 1 first (--stage 1)")
     lock = read_json(lock_path)
-    if lock["features_version"] != FEATURES_VERSION:
+    if not isinstance(lock, dict) or lock.get("features_version") != FEATURES_VERSION:
         raise UserError(f"{data_dir}: these features were made by another version of the toolkit: run stage 1 again")
     wanted = to_dict(config.preprocess)
     different = [
@@ -159,4 +161,4 @@ def _flatten(path: str, value: object) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "Interrupted. Go on from the last checkpoint with --resume.")

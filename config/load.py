@@ -198,9 +198,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m config.load", description=main.__doc__)
     parser.add_argument("--config", required=True, help="a JSON5 configuration file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key")
+    parser.add_argument("--get", metavar="KEY", help="print one key alone, as in --get log_dir")
     args = parser.parse_args()
     try:
-        print(json.dumps(to_dict(load_config(args.config, args.set)), indent=2))
+        values = to_dict(load_config(args.config, args.set))
+        print(json.dumps(values, indent=2, ensure_ascii=False) if args.get is None else values[args.get])
     except ConfigError as error:
         sys.exit(_print_error(error))
 

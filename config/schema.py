@@ -259,10 +259,12 @@ class TrainConfig:
         yield from _positive(self, "log_every", "valid_every", "save_every", "keep_last")
         if self.max_epoch is None and self.max_steps is None:
             yield "max_steps", "max_epoch or max_steps must say where training ends"
-        for name in ("num_workers", "num_valid_samples", "random_seed"):
+        for name, most in (("num_workers", 1000), ("num_valid_samples", 1000), ("random_seed", 2**31 - 1)):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                yield name, f"must not be negative, got {value}"
+            if value is not None and not 0 <= value <= most:
+                yield name, f"must be at least 0 and at most {most}, got {value}"
+        if self.batch_size > 100_000:
+            yield "batch_size", f"must be at most 100000, got {self.batch_size}"
 
 
 MODEL_CONFIGS: dict[str, type] = {"FastSpeech2": FastSpeech2Config, "HiFiGAN": HiFiGANConfig}

@@ -65,7 +65,7 @@ class Trainer:
         self.accelerator.register_for_checkpointing(self)
         self.build()
         if resume_from is not None:
-            self.accelerator.load_state(str(resume_from))
+            self._load(resume_from)
         self.writer = (
             SummaryWriter(str(exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
             if self.accelerator.is_main_process
@@ -202,6 +202,16 @@ class Trainer:
             logger.warning(
                 "The batches are no longer those of the checkpoint (%s): its epoch begins again.", ", ".join(changed)
             )
+
+    def _load(self, checkpoint: Path) -> None:
+        try:
+            self.accelerator.load_state(str(checkpoint))
+        except Exception as error:  # torch, safetensors and accelerate each have errors of their own for a damaged file
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"{checkpoint} cannot be loaded ({reason}). Delete this folder: --resume then goes on from the one "
+                "before it."
+            ) from error
 
     def _order(self) -> dict[str, int]:
         train = self.config.train
@@ -364,11 +374,12 @@ def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, fir
     existing = list_checkpoints(exp_dir / "checkpoint")
     newest = existing[-1][1] if existing else None
     if resume_from is not None:
-        if not (resume_from / "model.safetensors").is_file() or not (resume_from / "optimizer.bin").is_file():
+        missing = _missing_files(resume_from)
+        if missing:
             known = f" (the newest of this experiment is {newest})" if newest else ""
             raise UserError(
-                f"--resume_from_ckpt_path {resume_from}: not a checkpoint folder, which is named "
-                f"{checkpoint_name(1000)} and holds model.safetensors and optimizer.bin{known}",
+                f"--resume_from_ckpt_path {resume_from}: not a checkpoint folder such as {checkpoint_name(1000)}: it "
+                f"has no {', '.join(missing)}{known}",
                 exit_code=2,
             )
         if newest is not None and newest.resolve() != resume_from.resolve():
@@ -384,9 +395,25 @@ def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, fir
             f"The experiment {exp_dir} exists and {at}. Add --resume to go on with it, or give another --name.",
             exit_code=2,
         )
+    if newest is None and (exp_dir / "best").is_dir():
+        raise UserError(
+            f"{exp_dir} has no checkpoint to go on from, but best/, which a new start would overwrite. Give another "
+            "--name, or delete the folder.",
+            exit_code=2,
+        )
+    if newest is not None and _missing_files(newest):
+        raise UserError(
+            f"{newest} is damaged: {', '.join(_missing_files(newest))} missing. Delete this folder: --resume then goes "
+            "on from the one before it."
+        )
     if resume and newest is None:
         logger.warning("%s has no checkpoint to resume from: training starts at step 0.", exp_dir)
     return newest
+
+
+def _missing_files(checkpoint: Path) -> list[str]:
+    names = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl")
+    return [name for name in names if not (checkpoint / name).is_file()]
 
 
 def _resolve_precision(wanted: str) -> str:

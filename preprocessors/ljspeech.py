@@ -34,6 +34,13 @@ def read(root: Path, name: str) -> Corpus:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UserError(f"{path}: is in UTF-16, as spreadsheets save it: save it as UTF-8")
+    if b"\n" not in data:  # line ends of old Macintosh programs
+        data = data.replace(b"\r", b"\n")
+    if not data.strip():
+        raise UserError(f'{path}: is empty; it must hold lines "id|text" or "id|text|normalized text"')
+
     corpus = Corpus([], [], [])
     seen: set[str] = set()
     # Not splitlines(): a text may hold characters that it takes for line ends, such as U+2028.
@@ -54,6 +61,8 @@ def _read_line(raw: bytes, place: str, root: Path, name: str, corpus: Corpus, se
     except UnicodeDecodeError as error:
         return skip(place, "metadata line is not UTF-8", f"byte {error.start} of the line; save {METADATA} as UTF-8")
     utt_id = columns[0]
+    if utt_id[:1] == '"':
+        return skip(utt_id, "metadata line is quoted", f"{place}; write {METADATA} without quotes around its columns")
     if not _is_plain(utt_id):
         return skip(place, "id is not usable as a file name", repr(utt_id))
     if len(columns) not in (2, 3):

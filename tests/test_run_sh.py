@@ -21,7 +21,7 @@ call = {{"args": sys.argv[1:], "cwd": os.getcwd(), "env": {{n: os.environ[n] for
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(call) + "\\n")
 if "config.load" in sys.argv:
-    print(json.dumps({{"log_dir": "ckpts/tts", "train": {{"log_dir": "no"}}}}, indent=2))
+    print("ckpts/tts")
 sys.exit(int(json.loads(os.environ.get("FAIL", "{{}}")).get(sys.argv[2 if sys.argv[1] == "-m" else 1], 0)))
 """
 
@@ -235,6 +235,8 @@ def test_each_stage_prints_the_command_that_comes_next(recipe: Recipe) -> None:
     ]
     run = recipe.run("--stage=2", "--name=x")
     assert "    sh egs/tts/FastSpeech2/run.sh --stage 3 --infer_expt_dir ckpts/tts/x --infer_output_dir" in run.stdout
+    elsewhere = recipe.run("--stage=2", "--name=x", cwd=recipe.root.parent)  # a relative path would start there
+    assert f"--infer_expt_dir '{recipe.root}/ckpts/tts/x' --infer_output_dir" in elsewhere.stdout
 
 
 def test_without_a_gpu_it_says_so_once_and_runs_on_the_cpu(recipe: Recipe) -> None:

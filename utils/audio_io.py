@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from pathlib import Path
@@ -92,5 +93,6 @@ def write_wav(path: Path, wav: np.ndarray, sample_rate: int) -> None:
     if not np.isfinite(wav).all():
         raise ValueError(f"{path.name}: some samples are not finite")
     pcm = np.clip(np.rint(np.asarray(wav, dtype=np.float64) * 32768), -32768, 32767).astype(np.int16)
-    with path.open("wb") as file:
-        soundfile.write(file, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    memory = io.BytesIO()  # a full disk is then an OSError of ours, not one lost in libsndfile
+    soundfile.write(memory, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    path.write_bytes(memory.getvalue())

@@ -61,6 +61,6 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to make it") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path}: {error}; run stage 1 again to make it anew") from None
+        raise UserError(f"{path}: damaged: {error}") from None

@@ -13,6 +13,7 @@ def setup_logging() -> None:
     handler.setFormatter(_Formatter())
     logger.handlers = [handler]
     logger.propagate = False
+    logging.raiseExceptions = False  # a console that went away must not end a training
     logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
 
 

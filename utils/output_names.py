@@ -33,9 +33,10 @@ class OutputNames:
         """Args: folder, which may not exist yet; suffixes of the files that a name stands for, such as ".wav"."""
         self.folder, self.suffixes = folder, suffixes
         self._used: set[str] = set()
+        self.renamed: list[str] = []  # the names that got a number
 
-    def take(self, name: str) -> Path:
-        """The path, without a suffix, that `name` gets.
+    def take(self, name: str) -> str:
+        """The file name, without a suffix, that `name` gets.
 
         Args:
             name: any string; see `safe_name`.
@@ -46,7 +47,9 @@ class OutputNames:
             number += 1
             candidate = f"{stem}-{number}"
         self._used.add(candidate.casefold())  # some file systems take A.wav for a.wav
-        return self.folder / candidate
+        if number > 1:
+            self.renamed.append(candidate)
+        return candidate
 
     def _is_taken(self, name: str) -> bool:
         return name.casefold() in self._used or any(

@@ -1,5 +1,6 @@
 """Pictures of mel spectrograms and of pitch and energy curves (matplotlib, without a screen)."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,5 +63,7 @@ def _panels(count: int, title: str, right: float = 0.98) -> "tuple[Figure, list[
     height = 1 + 2.6 * count
     figure = Figure(figsize=(10, height))
     margins = {"left": 0.07, "right": right, "top": 1 - 0.6 / height, "bottom": 0.6 / height, "hspace": 0.35}
-    figure.suptitle(title, fontsize=10)
+    # A text is no formula, whatever dollar signs it holds; characters that the font lacks would be warned of.
+    shown = textwrap.shorten(title, 120, placeholder=" ...").encode("ascii", "replace").decode()
+    figure.suptitle(shown, fontsize=10, parse_math=False)
     return figure, list(figure.subplots(count, 1, squeeze=False, gridspec_kw=margins)[:, 0])

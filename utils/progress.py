@@ -48,7 +48,7 @@ class Progress:
         """
         self._total, self._unit, self._label, self._every = total, unit, label, every_seconds
         self._stream = stream if stream is not None else sys.stderr
-        self._done = self._initial = initial
+        self._done = self._initial = self._shown = initial
         self._started = self._printed = time.monotonic()
         self._note = ""
         self._bar = None
@@ -72,11 +72,11 @@ class Progress:
         """Ends the bar, or prints the last line."""
         if self._bar is not None:
             self._bar.close()
-        elif self._done > self._initial:
+        elif self._done > self._shown:
             self._print_line()
 
     def _print_line(self) -> None:
-        self._printed = time.monotonic()
+        self._printed, self._shown = time.monotonic(), self._done
         rate = (self._done - self._initial) / max(self._printed - self._started, 1e-9)
         parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}", f"{rate:.1f} a second"]
         if self._done < self._total and rate > 0:

@@ -195,6 +195,15 @@ def test_a_file_of_texts(capsys, experiment, vocoder, tmp_path):
     assert frames == 3 * 4 * 256  # F AY1 V: the last column, as in LJSpeech's metadata.csv
 
 
+def test_equal_ids_get_numbers_in_the_order_of_the_file(capsys, experiment, vocoder, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a|Hello there my dear old friend of mine.\na|Hi.\na|Oh dear me.\n", encoding="utf-8")
+    flags = ("--infer_mode", "batch", "--infer_file", texts, "--vocoder_dir", vocoder, "--infer_output_dir", tmp_path)
+    assert "a-2 and 1 more got a number" in run(capsys, experiment, *flags)
+    sizes = [(tmp_path / f"{name}.wav").stat().st_size for name in ("a", "a-2", "a-3")]
+    assert sizes[0] > sizes[2] > sizes[1]
+
+
 def test_the_same_alone_and_in_a_batch(capsys, experiment, vocoder, tmp_path):
     path = tmp_path / "lines.txt"
     path.write_text("short|Hello.\nlong|This is a much longer sentence than the other one is.\n")

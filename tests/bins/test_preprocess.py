@@ -210,7 +210,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tiny_corpus: Calla
     code, errors = interrupt(lambda pid: [os.kill(child, signal.SIGKILL) for child in grandchildren(pid)])
     assert code == 1 and "a worker process died" in errors and "Traceback" not in errors
     code, errors = interrupt(lambda pid: os.killpg(pid, signal.SIGINT))  # as a terminal's Ctrl-C
-    assert code == 130 and errors.splitlines()[-1].startswith("interrupted") and "Traceback" not in errors
+    assert code == 130 and errors.splitlines()[-1].startswith("Interrupted") and "Traceback" not in errors
     code, _ = interrupt(lambda pid: os.kill(pid, signal.SIGKILL))
     assert code == -signal.SIGKILL
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.load import REPO_ROOT, ConfigError, build_config, load_config, to_dict
+from config.load import REPO_ROOT, ConfigError, build_config, load_config, main, to_dict
 from config.schema import ExpConfig
 
 SEED = REPO_ROOT / "egs/tts/FastSpeech2/exp_config.json"
@@ -159,6 +159,13 @@ def test_a_malformed_override_is_named(override):
 def test_an_override_of_an_unknown_key_is_an_error():
     with pytest.raises(ConfigError, match="train.batchsize: unknown key; did you mean 'batch_size'"):
         load_config(SEED, ["train.batchsize=8"])
+
+
+def test_one_key_can_be_printed(capsys, monkeypatch):
+    override = ["--set", 'log_dir=lög "dir"', "--get", "log_dir"]
+    monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), *override])
+    main()
+    assert capsys.readouterr().out == 'lög "dir"\n'
 
 
 def test_the_resolved_configuration_loads_to_the_same():

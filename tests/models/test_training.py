@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,41 @@ def test_resume_with_another_model_names_the_field(small_config):
     run(small_config, "first")
     with pytest.raises(UserError, match=r"model\.postnet\.hidden: 16 then, 8 now"):
         run(small_config, "first", "model.postnet.hidden=8", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("model.safetensors", lambda path: path.write_bytes(path.read_bytes()[:500])),
+        ("optimizer.bin", lambda path: path.write_bytes(b"")),
+        ("custom_checkpoint_0.pkl", Path.unlink),
+        ("random_states_0.pkl", Path.unlink),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_with_the_mend(small_config, name, damage):
+    exp_dir = run(small_config, "first", "train.max_steps=6")
+    newest = list_checkpoints(exp_dir / "checkpoint")[-1][1]
+    damage(newest / name)
+    with pytest.raises(
+        UserError, match=r"step-0000006 .*Delete this folder: --resume then goes on from the one before"
+    ):
+        run(small_config, "first", resume=True)
+    shutil.rmtree(newest)
+    assert list_checkpoints(run(small_config, "first", resume=True) / "checkpoint")[-1][0] == 12
+
+
+def test_the_best_weights_are_not_overwritten_by_a_new_start(small_config):
+    exp_dir = run(small_config, "first")
+    shutil.rmtree(exp_dir / "checkpoint")
+    with pytest.raises(UserError, match="no checkpoint to go on from, but best/"):
+        run(small_config, "first", resume=True)
+
+
+def test_a_damaged_shard_is_named(small_config, features):
+    shard = features / "shards/shard-00000.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"shard-00000\.safetensors is damaged .*run stage 1 again"):
+        run(small_config, "first")
 
 
 def test_a_branch_starts_from_the_given_checkpoint(small_config):

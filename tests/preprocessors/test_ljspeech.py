@@ -72,3 +72,21 @@ def test_errors_say_what_is_missing_and_where(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_corpus("VCTK", tmp_path)
     assert all(name in str(caught.value) for name in READERS) and "VCTK" in str(caught.value)
+
+
+def test_line_ends_of_old_programs(tmp_path: Path) -> None:
+    assert [u.utt_id for u in read(tmp_path, b"a|one\rb|two\r").utterances] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [("a|one\n".encode("utf-16"), "UTF-16, as spreadsheets save it: save it as UTF-8"), (b" \n", "is empty")],
+)
+def test_a_file_that_no_line_can_be_read_of_is_an_error(tmp_path: Path, data: bytes, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        read(tmp_path, data)
+
+
+def test_quoted_columns_are_named(tmp_path: Path) -> None:
+    (skipped,) = read(tmp_path, b'"a"|"one"\n').skipped
+    assert skipped.reason == "metadata line is quoted"

@@ -30,6 +30,7 @@ class Evil:
         return os.mkdir, ("evil-was-run",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_file_that_could_run_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Evil()}, "evil.bin")

@@ -65,8 +65,11 @@ stage_1() {
 }
 
 stage_2() {
-    resolved=$("$python" -m config.load --config="$config" "$@") || return
-    log_dir=$(printf '%s\n' "$resolved" | sed -n 's/^  "log_dir": "\(.*\)",*$/\1/p')
+    log_dir=$("$python" -m config.load --config="$config" --get=log_dir "$@") || return
+    case $caller_dir:$log_dir in
+        "$root":* | *:/*) ;;
+        *) log_dir=$root/$log_dir ;; # a relative path in a flag starts where the user stands
+    esac
     choose_gpus
     [ -z "$num_workers" ] || set -- "$@" --num_workers="$num_workers"
     [ -z "$resume" ] || set -- "$@" --resume

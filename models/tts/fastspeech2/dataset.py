@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -89,7 +89,10 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             path = shard_path(self.data_dir / "shards", name)
             if not path.is_file():
                 raise UserError(f"{path} is missing: run stage 1 again")
-            self._shards[name] = safe_open(path, framework="pt")
+            try:
+                self._shards[name] = safe_open(path, framework="pt")
+            except SafetensorError as error:
+                raise UserError(f"{path} is damaged ({error}): run stage 1 again") from None
         return self._shards[name]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -98,6 +101,13 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
 
 def read_stats(folder: Path) -> FeatureStats:
-    """The pitch and energy statistics of a data or experiment folder."""
+    """The pitch and energy statistics of a data or experiment folder.
+
+    Raises:
+        UserError: stats.json is missing or damaged.
+    """
     stats = read_json(folder / "stats.json")
-    return FeatureStats(**{f"{feature}_{key}": value for feature in stats for key, value in stats[feature].items()})
+    try:
+        return FeatureStats(**{f"{name}_{key}": float(stats[name][key]) for name in stats for key in stats[name]})
+    except (TypeError, ValueError):
+        raise UserError(f"{folder / 'stats.json'} is damaged: it must hold the statistics of stage 1") from None

@@ -71,6 +71,8 @@ def read_experiment(folder: Path) -> Experiment:
             2,
         )
     symbols, speakers = read_json(root / "symbols.json"), read_json(root / "speakers.json")
+    if not isinstance(speakers, dict) or not isinstance(symbols, list):
+        raise UserError(f"--infer_expt_dir {root}: symbols.json or speakers.json is damaged", 2)
     return Experiment(folder, root, False, config.model, config.preprocess, SymbolTable(symbols), speakers)
 
 

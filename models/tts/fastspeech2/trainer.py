@@ -137,7 +137,10 @@ class FastSpeech2Trainer(Trainer):
         """Raises UserError where an utterance is longer than the model takes, or nothing is left to train on."""
         for dataset, split in ((self.train_set, "train"), (self.valid_set, "valid")):
             if not len(dataset):
-                raise UserError(f"{dataset.data_dir}/{split}.jsonl is empty: stage 1 needs more utterances")
+                raise UserError(
+                    f"{dataset.data_dir}/{split}.jsonl is empty: training needs more utterances, or a "
+                    "preprocess.valid_fraction above 0"
+                )
             longest = max(range(len(dataset)), key=dataset.lengths.__getitem__)
             if dataset.lengths[longest] > limit:
                 raise UserError(
