@@ -5,14 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-import json
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import nullcontext
 
 from config.load import load_config, to_dict
-from config.schema import PATH_KEYS, ExpConfig
+from config.schema import ExpConfig
 from utils.errors import UserError
 from utils.jsonl import read_json, write_json
 from utils.lock import exclusive
@@ -63,7 +61,7 @@ def _train(
     config: ExpConfig, exp_dir: Path, data_dir: Path, resume: bool, resume_from: Path | None, first_process: bool
 ) -> None:
     from models.registry import trainer_class
-    from models.trainer import find_resume_point
+    from models.resume import check_same_data, check_same_model, find_resume_point, portable
 
     make_trainer = trainer_class(config)
     checkpoint = find_resume_point(exp_dir, resume, resume_from, first_process)
@@ -80,16 +78,6 @@ def _train(
         if config.preprocess.lexicon_path is not None:
             shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
     trainer.fit()
-
-
-def portable(config: ExpConfig) -> dict[str, object]:
-    """The resolved configuration without this machine's paths: an experiment's folder works wherever it lies."""
-    values = to_dict(config)
-    values["dataset_path"] = {}
-    del values["log_dir"]
-    for key in PATH_KEYS:
-        del values["preprocess"][key]
-    return values
 
 
 def check_features(config: ExpConfig) -> Path:
@@ -121,43 +109,6 @@ def check_features(config: ExpConfig) -> Path:
             f"{data_dir}: {'; '.join(different)}. Run stage 1 again, or set it back as it was.", exit_code=2
         )
     return data_dir
-
-
-def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
-    """Raises UserError where the checkpoint's experiment has another model or other features; each field is named."""
-    args_path = checkpoint.parent.parent / "args.json"
-    if not args_path.is_file():
-        return  # a checkpoint that was moved alone: its weights are still checked name by name
-    before, now = read_json(args_path), portable(config)
-    different = []
-    for section in ("model_type", "model", "preprocess"):
-        old, new = _flatten(section, before.get(section)), _flatten(section, now[section])
-        different += [
-            f"{key}: {json.dumps(old.get(key))} then, {json.dumps(new.get(key))} now"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key)
-        ]
-    if different:
-        raise UserError(f"{checkpoint} is of another experiment: {'; '.join(different)}", exit_code=2)
-
-
-def check_same_data(data_dir: Path, checkpoint: Path, names: Sequence[str]) -> None:
-    """Raises UserError where symbols, statistics or speakers are no longer those that the checkpoint was trained on."""
-    for name in names:
-        before = checkpoint.parent.parent / name
-        if before.is_file() and read_json(before) != read_json(data_dir / name):
-            raise UserError(
-                f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were made anew from "
-                "another corpus. Train under another --name.",
-                exit_code=2,
-            )
-
-
-def _flatten(path: str, value: object) -> dict[str, object]:
-    """Nested objects as one with dotted keys."""
-    if not isinstance(value, dict):
-        return {path: value}
-    return {key: leaf for name, inner in value.items() for key, leaf in _flatten(f"{path}.{name}", inner).items()}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from config.schema import ExpConfig
 from utils.batching import LengthBucketSampler
-from utils.checkpoint import checkpoint_name, list_checkpoints, prune_checkpoints, save_weights
+from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.logging import logger
@@ -357,63 +357,6 @@ class _Window:
     def averages(self) -> dict[str, Tensor]:
         """Means over the window, on the device."""
         return {name: value / self.counts[name] for name, value in self.sums.items()}
-
-
-def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, first_process: bool = True) -> Path | None:
-    """The checkpoint to go on from, or None to start; never a second run mixed into the first one's folder.
-
-    Args:
-        exp_dir: the experiment's folder, which need not exist.
-        resume: --resume was given.
-        resume_from: --resume_from_ckpt_path, a checkpoint folder of any experiment of the same model.
-        first_process: of several, it alone asks whether the folder exists: it is the one that makes it.
-
-    Raises:
-        UserError: the experiment exists and neither flag was given, or the checkpoint cannot be used.
-    """
-    existing = list_checkpoints(exp_dir / "checkpoint")
-    newest = existing[-1][1] if existing else None
-    if resume_from is not None:
-        missing = _missing_files(resume_from)
-        if missing:
-            known = f" (the newest of this experiment is {newest})" if newest else ""
-            raise UserError(
-                f"--resume_from_ckpt_path {resume_from}: not a checkpoint folder such as {checkpoint_name(1000)}: it "
-                f"has no {', '.join(missing)}{known}",
-                exit_code=2,
-            )
-        if newest is not None and newest.resolve() != resume_from.resolve():
-            raise UserError(
-                f"{exp_dir} goes further than {resume_from} (its newest checkpoint is {newest.name}). Give another "
-                "--name to branch off from there.",
-                exit_code=2,
-            )
-        return resume_from
-    if first_process and exp_dir.exists() and not resume:
-        at = f"is at step {existing[-1][0]:,}" if existing else "has no checkpoint yet"
-        raise UserError(
-            f"The experiment {exp_dir} exists and {at}. Add --resume to go on with it, or give another --name.",
-            exit_code=2,
-        )
-    if newest is None and (exp_dir / "best").is_dir():
-        raise UserError(
-            f"{exp_dir} has no checkpoint to go on from, but best/, which a new start would overwrite. Give another "
-            "--name, or delete the folder.",
-            exit_code=2,
-        )
-    if newest is not None and _missing_files(newest):
-        raise UserError(
-            f"{newest} is damaged: {', '.join(_missing_files(newest))} missing. Delete this folder: --resume then goes "
-            "on from the one before it."
-        )
-    if resume and newest is None:
-        logger.warning("%s has no checkpoint to resume from: training starts at step 0.", exp_dir)
-    return newest
-
-
-def _missing_files(checkpoint: Path) -> list[str]:
-    names = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl")
-    return [name for name in names if not (checkpoint / name).is_file()]
 
 
 def _resolve_precision(wanted: str) -> str:
