@@ -15,10 +15,9 @@ from utils.lock import exclusive
 from utils.program import Parser, run
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = Parser(
-        description="Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
-    )
+def parse_arguments(description: str) -> argparse.Namespace:
+    """The command line of a program that works on a corpus."""
+    parser = Parser(description=description)
     parser.add_argument("--config", required=True, metavar="FILE", help="exp_config.json of the recipe")
     parser.add_argument(
         "--num_workers", type=int, metavar="N", help="processes, about 0.2 GB each (default: the machine's cores)"
@@ -53,18 +52,25 @@ def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
 
 def main() -> None:
     """Runs stage 1."""
-    arguments = parse_arguments()
+    arguments = parse_arguments(
+        "Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
+    )
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
 
+    from bins._alignment import align_corpus, is_wanted
     from preprocessors import read_corpus
     from processors.pipeline import preprocess
 
     corpus = read_corpus(name, folder)
+    num_workers = arguments.num_workers or available_cores()
     with exclusive(Path(config.preprocess.processed_dir) / name):
-        summary = preprocess(config.preprocess, name, folder, corpus, arguments.num_workers or available_cores())
+        learned = None
+        if is_wanted(config.preprocess, folder, corpus):
+            corpus, learned = align_corpus(config.preprocess, name, folder, corpus, num_workers)
+        summary = preprocess(config.preprocess, name, folder, corpus, num_workers, learned)
     print("\n".join(summary.lines()))
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. Finished shards are kept: the same command goes on from there.")
+    run(main, "Interrupted. What is finished is kept: the same command goes on from there.")

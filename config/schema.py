@@ -47,6 +47,8 @@ class PreprocessConfig:
 
     processed_dir: str = "data"  # features go to <processed_dir>/<dataset>
     textgrid_dir: str | None = None  # alignments; null: the folder TextGrid inside the corpus
+    alignment: Literal["auto", "textgrid", "learned"] = "auto"  # auto: TextGrids where there are, else learned
+    max_misfit: float | None = 8.0  # a learned alignment that fits so much worse than most is left out; null: none is
     lexicon_path: str | None = None  # the user's own pronunciations, lines of "WORD PH PH ..."
     sample_rate: int = 22050  # Hz; other rates are resampled
     n_fft: int = 1024  # samples
@@ -70,7 +72,16 @@ class PreprocessConfig:
 
     def problems(self) -> Iterator[Problem]:
         yield from _positive(
-            self, "sample_rate", "n_fft", "win_size", "hop_size", "n_mel", "f0_min", "f0_max", "max_seconds"
+            self,
+            "sample_rate",
+            "n_fft",
+            "win_size",
+            "hop_size",
+            "n_mel",
+            "f0_min",
+            "f0_max",
+            "max_seconds",
+            "max_misfit",
         )
         yield from _probability(self, "valid_fraction", "test_fraction")
         if self.valid_fraction + self.test_fraction >= 1:
@@ -203,6 +214,18 @@ class HiFiGANConfig:
             yield "resblock_dilation_sizes", "must have one list per kernel size of resblock_kernel_sizes"
         if any(k < 1 or k % 2 == 0 for k in self.resblock_kernel_sizes):
             yield "resblock_kernel_sizes", f"must be odd numbers, got {list(self.resblock_kernel_sizes)}"
+
+
+@dataclass(frozen=True)
+class AlignerConfig:
+    """The model section for model_type "Aligner": how stage 1 learns where each phone is spoken."""
+
+    channels: int = 80  # of the space in which phones and frames are compared
+    temperature: float = 0.01  # factor of the squared distance
+    blank: float = -1.0  # score of "no phone" beside all phones of a frame, in training
+
+    def problems(self) -> Iterator[Problem]:
+        yield from _positive(self, "channels", "temperature")
 
 
 @dataclass(frozen=True)

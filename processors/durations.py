@@ -1,7 +1,7 @@
 """Where each phone lies: phones and their durations in mel frames.
 
-`utterance_alignment` is the one place that durations come from. Today it reads TextGrids; an aligner that learns from
-the corpus itself would answer here, with the same `Alignment`.
+`utterance_alignment` is the one place that durations come from. It reads TextGrids: the corpus' own, or those that the
+aligner of models/aligner wrote before.
 """
 
 from __future__ import annotations

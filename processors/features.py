@@ -16,7 +16,7 @@ from processors.energy import frame_energy
 from processors.phone_average import fill_unvoiced, phone_average
 from processors.pitch import extract_pitch
 from processors.skip import SkipUtterance
-from text.frontend import Frontend, UnpronounceableError
+from text.frontend import Frontend, Pronunciation, UnpronounceableError
 from text.pauses import place_marks
 from text.symbols import SYMBOLS, SymbolTable, UnknownSymbolError
 from utils.utterance import Utterance
@@ -28,6 +28,15 @@ class Features(NamedTuple):
     phones: list[str]  # tokens of text.symbols, S of them
     arrays: dict[str, np.ndarray]  # a key for each of utils.shards.FEATURES
     mended: list[tuple[str, str]]  # what was wrong but could be mended, and what was found there
+
+
+class AlignerInputs(NamedTuple):
+    """What the aligner learns from, of one utterance: nothing that depends on an alignment."""
+
+    phones: list[str]  # the front end's tokens
+    words: list[tuple[str, int]]  # each word and how many of the phones, marks not counted, are its
+    mel: np.ndarray  # float32 [T, n_mel], of the whole recording
+    seconds: float  # length of the recording
 
 
 class FeatureExtractor:
@@ -61,14 +70,12 @@ class FeatureExtractor:
             SkipUtterance: it cannot be used; the reason says why.
         """
         config = self._config
-        written, mended = self._tokens(utterance.text)
-        wav, mended_audio = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
+        spoken, mended = self._pronounce(utterance.text)
+        wav, mended_audio = self._waveform(utterance)
         num_frames = len(wav) // config.hop_size
-        if len(wav) < config.n_fft:
-            raise SkipUtterance("audio is too short", f"{len(wav)} samples, one window has {config.n_fft}")
         seconds = len(wav) / config.sample_rate
         alignment = utterance_alignment(textgrid_path, seconds, config.sample_rate, config.hop_size, num_frames)
-        phones, durations = self._place(alignment.labels, alignment.durations, written)
+        phones, durations = self._place(alignment.labels, alignment.durations, spoken.phones)
 
         cut = slice(alignment.first_frame, alignment.first_frame + int(durations.sum()))
         pitch = extract_pitch(
@@ -93,13 +100,34 @@ class FeatureExtractor:
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         return Features(phones, contiguous, [(what, "") for what in mended_audio] + mended)
 
-    def _tokens(self, text: str) -> tuple[list[str], list[tuple[str, str]]]:
+    def aligner_inputs(self, utterance: Utterance) -> AlignerInputs:
+        """What the aligner needs of one utterance.
+
+        Raises:
+            SkipUtterance: it cannot be used; the reason says why.
+        """
+        spoken, _ = self._pronounce(utterance.text)
+        wav, _ = self._waveform(utterance)
+        with torch.inference_mode():
+            mel = self._mel(torch.from_numpy(wav).unsqueeze(0))[0].numpy()
+        words = [(word.text, len(word.phones)) for word in spoken.words]
+        return AlignerInputs(spoken.phones, words, np.ascontiguousarray(mel), len(wav) / self._config.sample_rate)
+
+    def _pronounce(self, text: str) -> tuple[Pronunciation, list[tuple[str, str]]]:
         """The text's tokens, and the front end's warnings as what was mended."""
         try:
             spoken = self._frontend.pronounce(text)
         except UnpronounceableError as error:
             raise SkipUtterance("text has nothing to pronounce", str(error)) from None
-        return spoken.phones, [("the text could not be read in full", warning) for warning in spoken.warnings]
+        return spoken, [("the text could not be read in full", warning) for warning in spoken.warnings]
+
+    def _waveform(self, utterance: Utterance) -> tuple[np.ndarray, list[str]]:
+        """The recording, long enough for a window, and what was mended."""
+        config = self._config
+        wav, mended = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
+        if len(wav) < config.n_fft:
+            raise SkipUtterance("audio is too short", f"{len(wav)} samples, one window has {config.n_fft}")
+        return wav, mended
 
     def _place(self, labels: list[str], durations: np.ndarray, written: list[str]) -> tuple[list[str], np.ndarray]:
         """The tokens that the model sees, and their durations: marks that nobody paused at last 0 frames."""

@@ -30,10 +30,13 @@ _OUTPUTS = (
 )
 
 
-def inputs_digest(plans: Sequence[ShardPlan], corpus: Corpus, config: PreprocessConfig) -> str:
+def inputs_digest(
+    plans: Sequence[ShardPlan], corpus: Corpus, config: PreprocessConfig, alignment: Mapping[str, Any] | None
+) -> str:
     """A hash of all that the files of `finalize` depend on."""
     parts = [[plan.name, plan.fingerprint] for plan in plans]
-    text = json.dumps([FEATURES_VERSION, section_of_lock(config), parts, corpus.skipped, corpus.mended], sort_keys=True)
+    facts = [FEATURES_VERSION, section_of_lock(config), parts, corpus.skipped, corpus.mended, alignment]
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -53,6 +56,7 @@ def finalize(
     corpus: Corpus,
     config: PreprocessConfig,
     digest: str,
+    alignment: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Writes everything beside the shards; equal shards give equal bytes.
 
@@ -63,6 +67,7 @@ def finalize(
         corpus: what its reader found.
         config: the preprocess section.
         digest: of the inputs, for the lock.
+        alignment: what is worth telling about a learned alignment; None where TextGrids were there.
 
     Returns:
         The report.
@@ -81,6 +86,8 @@ def finalize(
     sizes = {name: len(ids) for name, ids in splits._asdict().items()}
 
     report = build_report(dataset, records, skipped, mended, sizes, config.hop_size / config.sample_rate)
+    if alignment is not None:
+        report["alignment"] = dict(alignment)
     write_json(out_dir / "report.json", report)
     write_text(out_dir / "report.md", render_page(report))
     if not splits.train:

@@ -48,7 +48,21 @@ class Summary(NamedTuple):
         ]
 
 
-def preprocess(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpus, num_workers: int) -> Summary:
+class LearnedAlignment(NamedTuple):
+    """TextGrids that an aligner made, for the utterances that have none of their own."""
+
+    folder: Path  # <utt_id>.TextGrid
+    report: dict[str, Any]  # what is worth telling about them
+
+
+def preprocess(
+    config: PreprocessConfig,
+    dataset: str,
+    root: Path,
+    corpus: Corpus,
+    num_workers: int,
+    learned: LearnedAlignment | None = None,
+) -> Summary:
     """Makes the features of a corpus, or what is missing of them.
 
     A run that is killed at any point and started again ends with the same bytes as one that was not. While anything
@@ -60,6 +74,8 @@ def preprocess(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpu
         root: folder of the corpus.
         corpus: what its reader found.
         num_workers: processes, at least 1.
+        learned: an alignment of the corpus; its TextGrids stand in for missing ones, or, where `config.alignment` is
+            "learned", for all.
 
     Raises:
         UserError: there are no TextGrids, no utterance is usable, the lexicon or a package is missing, a worker died.
@@ -67,21 +83,27 @@ def preprocess(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpu
     """
     started = time.monotonic()
     check_extractor(config.pitch_extractor)
-    _check_lexicon(config.lexicon_path)
+    check_lexicon(config.lexicon_path)
     out_dir = Path(config.processed_dir) / dataset
     shards_dir = out_dir / "shards"
-    textgrid_dir = Path(config.textgrid_dir) if config.textgrid_dir else root / "TextGrid"
-    textgrids = find_textgrids(textgrid_dir, corpus.utterances)
+    textgrid_dir = own_textgrid_dir(config, root)
+    textgrids = {} if config.alignment == "learned" else find_textgrids(textgrid_dir, corpus.utterances)
+    num_own = len(textgrids)
+    if learned is not None:
+        textgrids = {**find_textgrids(learned.folder, corpus.utterances), **textgrids}
     if corpus.utterances and not textgrids:
         raise UserError(_missing_textgrids(dataset, textgrid_dir, corpus.utterances[0].utt_id))
 
-    plans = plan_shards(corpus.utterances, textgrids, config, shards_dir)
+    learned_dir = learned.folder if learned else None
+    plans = plan_shards(corpus.utterances, textgrids, config, shards_dir, learned_dir)
     headers = {plan.name: header_of(plan) for plan in plans}
     stale = [plan for plan in plans if not is_fresh(plan, headers[plan.name])]
     strays = _strays(shards_dir, plans)
-    digest = inputs_digest(plans, corpus, config)
+    alignment = learned.report if learned else None
+    digest = inputs_digest(plans, corpus, config, alignment)
     total = len(corpus.utterances)
-    print(f"{dataset}: {total:,} utterances, TextGrids for {len(textgrids):,}", flush=True)
+    besides = f", learned ones for {len(textgrids) - num_own:,}" if learned else ""
+    print(f"{dataset}: {total:,} utterances, TextGrids for {num_own:,}{besides}", flush=True)
     if not stale and not strays and is_final(out_dir, digest):
         return Summary(out_dir, read_json(out_dir / "report.json"), 0, time.monotonic() - started)
 
@@ -101,7 +123,7 @@ def preprocess(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpu
                 headers[plan.name] = header
                 progress.advance(len(plan.utterances))
     whole = [header for header in headers.values() if header is not None]
-    report = finalize(out_dir, dataset, whole, corpus, config, digest)
+    report = finalize(out_dir, dataset, whole, corpus, config, digest, alignment)
     return Summary(out_dir, report, num_stale, time.monotonic() - started)
 
 
@@ -114,8 +136,17 @@ def _strays(shards_dir: Path, plans: list[ShardPlan]) -> list[Path]:
     return [path for path in files if path not in wanted]
 
 
-def _check_lexicon(path: str | None) -> None:
-    """Every worker reads the lexicon; a mistake in it shall be told once, and first."""
+def own_textgrid_dir(config: PreprocessConfig, root: Path) -> Path:
+    """Where the corpus' own TextGrids lie."""
+    return Path(config.textgrid_dir) if config.textgrid_dir else root / "TextGrid"
+
+
+def check_lexicon(path: str | None) -> None:
+    """Every worker reads the lexicon; a mistake in it shall be told once, and first.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     if path is not None:
         try:
             read_lexicon(path)
@@ -129,5 +160,5 @@ def _missing_textgrids(dataset: str, folder: Path, example: str) -> str:
         f"from them: provide {folder / f'{example}.TextGrid'} and so on, one an utterance (or in a folder for each "
         'speaker), in Praat\'s text format, with an interval tier "phones" of ARPAbet labels. The Montreal Forced '
         "Aligner makes them (`mfa align CORPUS english_us_arpa english_us_arpa FOLDER`). Another folder: "
-        "preprocess.textgrid_dir"
+        'preprocess.textgrid_dir. Without any: preprocess.alignment "learned" finds the durations by itself'
     )

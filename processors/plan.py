@@ -23,7 +23,8 @@ from utils.utterance import Utterance
 FEATURES_VERSION = 1
 
 SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
-_SPLIT_KEYS = ("valid_fraction", "test_fraction", "split_seed")  # no feature depends on these
+# No feature depends on these; those that decide over TextGrids count through them.
+_OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit")
 
 FileState = tuple[int, int] | None  # size in bytes, time of the last change in ns; None: no such file
 
@@ -44,7 +45,11 @@ def section_of_lock(config: PreprocessConfig) -> dict[str, object]:
 
 
 def plan_shards(
-    utterances: Sequence[Utterance], textgrids: Mapping[str, Path], config: PreprocessConfig, folder: Path
+    utterances: Sequence[Utterance],
+    textgrids: Mapping[str, Path],
+    config: PreprocessConfig,
+    folder: Path,
+    learned_dir: Path | None = None,
 ) -> list[ShardPlan]:
     """Assigns utterances to shards by the leading bits of a hash of their ids, so that a new clip touches one shard.
 
@@ -55,6 +60,8 @@ def plan_shards(
         textgrids: utterance id -> path.
         config: the preprocess section.
         folder: where shards lie.
+        learned_dir: TextGrids in here are told apart by their contents, not their time: they are made anew with every
+            new folder of features, which shall have the same bytes.
 
     Returns:
         Shards in order of their names; none is empty.
@@ -68,7 +75,7 @@ def plan_shards(
         digest = hashlib.sha256(utterance.utt_id.encode()).digest()
         members.setdefault(int.from_bytes(digest[:4], "big") >> (32 - bits), []).append(utterance)
 
-    features = {k: v for k, v in section_of_lock(config).items() if k not in _SPLIT_KEYS}
+    features = {k: v for k, v in section_of_lock(config).items() if k not in _OTHER_KEYS}
     lexicon = hashlib.sha256(Path(config.lexicon_path).read_bytes()).hexdigest() if config.lexicon_path else None
     common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()
 
@@ -76,7 +83,7 @@ def plan_shards(
     for index, group in sorted(members.items()):
         paths = [textgrids.get(utterance.utt_id) for utterance in group]
         states = [
-            [u.utt_id, u.speaker, u.text, _state(u.wav_path), _state(path) if path else None]
+            [u.utt_id, u.speaker, u.text, _state(u.wav_path), _textgrid_state(path, learned_dir)]
             for u, path in zip(group, paths, strict=True)
         ]
         fingerprint = hashlib.sha256(json.dumps([common, states]).encode()).hexdigest()
@@ -120,6 +127,12 @@ def _names(folder: Path) -> set[str]:
         return set(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return set()
+
+
+def _textgrid_state(path: Path | None, learned_dir: Path | None) -> FileState | str:
+    if path is None:
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.parent == learned_dir else _state(path)
 
 
 def _state(path: Path) -> FileState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,7 +20,10 @@ from utils.errors import UserError
 
 
 def make_shards(
-    plans: Sequence[ShardPlan], config: PreprocessConfig, num_workers: int
+    plans: Sequence[ShardPlan],
+    config: PreprocessConfig,
+    num_workers: int,
+    make: Callable[[ShardPlan], dict[str, Any]] = worker.make_shard,
 ) -> Iterator[tuple[ShardPlan, dict[str, Any]]]:
     """Makes shards in worker processes and yields each with its header as it is ready, in no fixed order.
 
@@ -33,6 +36,7 @@ def make_shards(
         plans: the shards to make.
         config: the preprocess section.
         num_workers: processes, at least 1.
+        make: what makes one shard, a function of `processors.worker`.
 
     Raises:
         UserError: a worker was killed, or could not start.
@@ -51,7 +55,7 @@ def make_shards(
                 # Two a worker, so that none runs dry; no more, as each waiting one costs memory.
                 while waiting and len(running) < 2 * num_workers:
                     plan = waiting.pop()
-                    running[executor.submit(worker.make_shard, plan)] = plan
+                    running[executor.submit(make, plan)] = plan
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(future), future.result()
         except BrokenProcessPool:

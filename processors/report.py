@@ -75,6 +75,8 @@ def render_page(report: Mapping[str, Any]) -> str:
     lines += _entries(report["skipped"])
     lines += ["## Mended or doubtful, and kept", ""]
     lines += _entries(report["mended"], most=_MENDED_SHOWN)
+    if "alignment" in report:
+        lines += _alignment(report["alignment"])
     lines += ["## Phones", "", "| phone | count |", "|---|---|"]
     lines += [f"| {phone} | {count:,} |" for phone, count in report["phones"].items()]
     never = " ".join(report["phones_never_seen"]) or "none"
@@ -91,6 +93,33 @@ def _entries(groups: Mapping[str, Sequence[Sequence[str]]], most: int | None = N
             lines.append(f"- and {len(entries) - most:,} more, in report.json")
         lines.append("")
     return lines or ["None.", ""]
+
+
+def _alignment(alignment: Mapping[str, Any]) -> list[str]:
+    """What is known of a learned alignment, the worst first."""
+    lines = ["## Alignment", "", f"Learned from the corpus itself, for {alignment['aligned']:,} utterances.", ""]
+    agreement = alignment["agreement"]
+    if agreement is not None:
+        lines += [
+            f"Against {agreement['utterances']:,} TextGrids of the corpus ({agreement['boundaries']:,} boundaries of "
+            f"phones): {agreement['mean_ms']:.1f} ms apart on average, median {agreement['median_ms']:.1f} ms, "
+            f"{agreement['beyond_75_ms']:.2%} more than 75 ms.",
+            "",
+        ]
+    lines += [
+        "The worst, which may be misread: does the text say what is spoken? The misfit is how many standard deviations",
+        "an utterance fits worse than most; above `preprocess.max_misfit` it is left out. To mend one, put the",
+        "TextGrid (they are in the folder TextGrid beside this page) into the corpus' own folder of TextGrids.",
+        "",
+        "| utterance | misfit | log probability a phone | longest phone (s) | frames a phone | |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| [{row['utt_id']}]({row['picture']}) | {row['misfit']:.1f} | {row['fit']:.3f} | {row['longest_phone']:.2f} "
+        f"| {row['frames_per_phone']:.1f} | {row['note']} |"
+        for row in alignment["worst"]
+    ]
+    return [*lines, ""]
 
 
 def num_skipped(report: Mapping[str, Any]) -> int:

@@ -10,16 +10,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.schema import PreprocessConfig
 from processors.plan import ShardPlan
 from processors.skip import SkipUtterance
 from utils.errors import UserError
 from utils.shards import feature_key, write_shard
-from utils.utterance import Mended, Skipped
+from utils.utterance import Mended, Skipped, Utterance
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from processors.features import FeatureExtractor
 
 # One thread a worker: more would only get in each other's way (a busy core then costs 1x, not 6x).
@@ -50,7 +54,7 @@ def _die_with_parent() -> None:
 
 
 def make_shard(plan: ShardPlan) -> dict[str, Any]:
-    """Computes and writes one shard.
+    """Computes and writes one shard of features for stage 2.
 
     Returns:
         Its header: fingerprint, whether it must be tried again, a record for each kept utterance, what was skipped
@@ -59,7 +63,42 @@ def make_shard(plan: ShardPlan) -> dict[str, Any]:
     Raises:
         OSError: the shard cannot be written.
     """
-    assert _extractor is not None, "start() runs first in every worker"
+
+    def features(utterance: Utterance, textgrid_path: Path | None) -> _Found:
+        assert _extractor is not None, "start() runs first in every worker"
+        found = _extractor.extract(utterance, textgrid_path)
+        facts = {"phones": found.phones, "num_frames": len(found.arrays["mel"])}
+        return _Found({"text": utterance.text, **facts}, found.arrays, found.mended)
+
+    return _make(plan, features)
+
+
+def make_inputs_shard(plan: ShardPlan) -> dict[str, Any]:
+    """Computes and writes one shard of what the aligner learns from; its TextGrids are not looked at.
+
+    Returns:
+        Its header, as that of `make_shard`; records are those of `processors.aligner_inputs`.
+
+    Raises:
+        OSError: the shard cannot be written.
+    """
+
+    def inputs(utterance: Utterance, _: Path | None) -> _Found:
+        assert _extractor is not None, "start() runs first in every worker"
+        found = _extractor.aligner_inputs(utterance)
+        facts = {"phones": found.phones, "words": found.words, "num_frames": len(found.mel)}
+        return _Found({**facts, "seconds": found.seconds}, {"mel": found.mel}, [])
+
+    return _make(plan, inputs)
+
+
+class _Found(NamedTuple):
+    facts: dict[str, Any]  # of the utterance's record
+    arrays: dict[str, np.ndarray]
+    mended: list[tuple[str, str]]
+
+
+def _make(plan: ShardPlan, extract: Callable[[Utterance, Path | None], _Found]) -> dict[str, Any]:
     arrays = {}
     records: list[dict[str, Any]] = []
     skipped: list[Skipped] = []
@@ -67,7 +106,7 @@ def make_shard(plan: ShardPlan) -> dict[str, Any]:
     retry = False
     for utterance, textgrid_path in zip(plan.utterances, plan.textgrid_paths, strict=True):
         try:
-            features = _extractor.extract(utterance, textgrid_path)
+            found = extract(utterance, textgrid_path)
         except SkipUtterance as skip:
             skipped.append(Skipped(utterance.utt_id, skip.reason, skip.detail))
             retry |= skip.passing
@@ -80,19 +119,11 @@ def make_shard(plan: ShardPlan) -> dict[str, Any]:
             skipped.append(Skipped(utterance.utt_id, "unexpected error (please report it)", detail))
             retry = True
             continue
-        mended += [Mended(utterance.utt_id, *found) for found in features.mended]
-        for name, array in features.arrays.items():
+        mended += [Mended(utterance.utt_id, *note) for note in found.mended]
+        for name, array in found.arrays.items():
             arrays[feature_key(utterance.utt_id, name)] = array
-        records.append(
-            {
-                "utt_id": utterance.utt_id,
-                "speaker": utterance.speaker,
-                "text": utterance.text,
-                "phones": features.phones,
-                "num_frames": len(features.arrays["mel"]),
-                "shard": plan.name,
-            }
-        )
+        identity = {"utt_id": utterance.utt_id, "speaker": utterance.speaker}
+        records.append({**identity, **found.facts, "shard": plan.name})
     header = {
         "fingerprint": plan.fingerprint,
         "retry": retry,

@@ -56,6 +56,32 @@ def save_mel(path: Path, mel: np.ndarray, title: str, seconds_per_frame: float) 
     plot_mels({"": mel}, title, seconds_per_frame).savefig(path, dpi=120)
 
 
+def save_alignment(
+    path: Path, mel: np.ndarray, labels: Sequence[str], ends: np.ndarray, title: str, seconds_per_frame: float
+) -> None:
+    """Writes a mel [T, n_mel] with phones over it to a PNG file.
+
+    Args:
+        path: the file.
+        mel: log amplitude.
+        labels: N phones, "" for pauses.
+        ends: [N], s, where each ends.
+        title: above the picture.
+        seconds_per_frame: hop_size / sample_rate.
+    """
+    figure = plot_mels({"": mel}, title, seconds_per_frame)
+    figure.set_size_inches(max(8.0, 2.2 * len(mel) * seconds_per_frame), 3.6)
+    axis, top = figure.axes[0], mel.shape[1]
+    start = 0.0
+    for number, (label, end) in enumerate(zip(labels, ends, strict=True)):
+        axis.axvline(end, color="white", linewidth=0.5)
+        axis.text(
+            (start + end) / 2, top - 3 - 4 * (number % 2), label, color="white", fontsize=6, ha="center", va="top"
+        )
+        start = end
+    figure.savefig(path, dpi=100)
+
+
 def _panels(count: int, title: str, right: float = 0.98) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 

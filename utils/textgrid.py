@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from utils.atomic import write_text
 
 Kind = TypeVar("Kind", str, float)
 
@@ -78,6 +80,32 @@ def read_phones(path: Path, tier_name: str = "phones") -> list[Interval]:
         there = ", ".join(repr(t.name) for t in tiers) or "none"
         raise TextGridError(f"no interval tier {tier_name!r}; interval tiers there: {there}")
     return _without_gaps(named[0].intervals)
+
+
+def write_textgrid(path: Path, tiers: Sequence[Tier]) -> None:
+    """Writes interval tiers in Praat's long text format, atomically; equal tiers give equal bytes.
+
+    Args:
+        path: the file.
+        tiers: at least one; each covers the same time, in order and without gaps.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    end = f"{tiers[0].intervals[-1].end:.6f}"
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for number, tier in enumerate(tiers, 1):
+        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{_quoted(tier.name)}"']
+        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(tier.intervals)}"]
+        for place, interval in enumerate(tier.intervals, 1):
+            lines += [f"        intervals [{place}]:", f"            xmin = {interval.start:.6f}"]
+            lines += [f"            xmax = {interval.end:.6f}", f'            text = "{_quoted(interval.label)}"']
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', '""')
 
 
 def _decode(data: bytes) -> str:

@@ -122,7 +122,8 @@ def bad_run(
     lines[19:19] = ["../../outside|Green birds sing."]  # line 20
     lines += ["good|Green birds sing.", "lonely", ""]
     (root / "metadata.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
-    return run(write_config(folder, root), "--num_workers", "2"), folder / "data" / "LJSpeech"
+    arguments = ("--num_workers", "2", "--set", "preprocess.alignment=textgrid")
+    return run(write_config(folder, root), *arguments), folder / "data" / "LJSpeech"
 
 
 def test_the_run_goes_on(bad_run: tuple[subprocess.CompletedProcess[str], Path]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.textgrid import Interval, TextGridError, read_phones
+from utils.textgrid import Interval, TextGridError, Tier, read_phones, write_textgrid
 
 SHORT = '''File type = "ooTextFile"
 Object class = "TextGrid"
@@ -106,3 +106,12 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"\x89\xff\x00\x01binary")
     with pytest.raises(TextGridError, match="not UTF-8"):
         read_phones(path)
+
+
+def test_what_is_written_reads_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    words = Tier("words", [Interval(0.0, 0.25, ""), Interval(0.25, 1.5, 'the "end"')])
+    phones = Tier("phones", [Interval(0.0, 0.25, ""), Interval(0.25, 0.75, "DH"), Interval(0.75, 1.5, "AH0")])
+    write_textgrid(path, [words, phones])
+    assert read_phones(path) == phones.intervals
+    assert read_phones(path, "words") == words.intervals

@@ -1,0 +1,41 @@
+"""Aligns a corpus: where each word and phone is spoken, as TextGrids. Stage 1 does so where they are missing."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bins.preprocess import corpus_folder, parse_arguments
+from config.load import load_config
+from utils.cores import available_cores
+from utils.errors import UserError
+from utils.lock import exclusive
+from utils.program import run
+
+
+def main() -> None:
+    """Aligns a corpus and tells what is doubtful."""
+    arguments = parse_arguments("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
+    config = load_config(arguments.config, arguments.set)
+    name, folder = corpus_folder(config, arguments.config)
+
+    from bins._alignment import align_corpus
+    from preprocessors import read_corpus
+
+    corpus = read_corpus(name, folder)
+    if not corpus.utterances:
+        raise UserError(f"{name} has no usable line in its metadata")
+    with exclusive(Path(config.preprocess.processed_dir) / name):
+        num_workers = arguments.num_workers or available_cores()
+        learned = align_corpus(config.preprocess, name, folder, corpus, num_workers).learned
+    report = learned.report
+    print(f"{name}: {report['aligned']:,} of {len(corpus.utterances):,} utterances aligned: {learned.folder}")
+    if report["agreement"]:
+        mean, far = report["agreement"]["mean_ms"], report["agreement"]["beyond_75_ms"]
+        print(f"  from the corpus' own TextGrids: {mean:.1f} ms on average, {far:.2%} more than 75 ms")
+    for row in report["worst"][:5]:
+        print(f"  doubtful: {row['utt_id']}, misfit {row['misfit']:.1f} {row['note']}".rstrip())
+
+
+if __name__ == "__main__":
+    run(main, "Interrupted. What is finished is kept: the same command goes on from there.")

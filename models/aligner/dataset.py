@@ -1,0 +1,84 @@
+"""A corpus' mels and tokens as batches for the aligner."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from models.aligner.tokens import Tokens, record_tokens
+from text.symbols import SYMBOLS, SymbolTable
+from utils.shards import feature_key, read_features, shard_path
+
+
+class AlignerBatch(NamedTuple):
+    """Shapes: B utterances, S phones, T mel frames; padding is 0."""
+
+    index: Tensor  # [B] int64, rows of the data set
+    phone_ids: Tensor  # [B, S] int64
+    phone_lengths: Tensor  # [B] int64
+    optional: Tensor  # [B, S] bool, may last no frame
+    mel: Tensor  # [B, T, n_mel] float32, log amplitude
+    mel_lengths: Tensor  # [B] int64
+
+
+class AlignerDataset(torch.utils.data.Dataset):
+    """The utterances that can be aligned. Reads a mel from its shard when it is asked for."""
+
+    def __init__(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
+        """Takes note of the utterances.
+
+        Args:
+            folder: where the shards lie.
+            records: of `processors.aligner_inputs`. What has more tokens than frames is left out, and is in `crowded`.
+        """
+        self.folder = folder
+        self.symbols = SymbolTable(SYMBOLS)
+        self.rows: list[dict[str, Any]] = []
+        self.tokens: list[Tokens] = []
+        self.crowded: list[tuple[str, str]] = []  # utterance id, what was found
+        for record in records:
+            tokens = record_tokens(record)
+            if record["num_frames"] < len(tokens.symbols):
+                found = f"{len(tokens.symbols)} phones and pauses in {record['num_frames']} frames"
+                self.crowded.append((record["utt_id"], found))
+                continue
+            self.rows.append(record)
+            self.tokens.append(tokens)
+        self.lengths: list[int] = [row["num_frames"] for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> AlignerBatch:
+        """One utterance, in the fields of a batch without their first dimension."""
+        return self.item(index, self.tokens[index])
+
+    def item(self, index: int, tokens: Tokens) -> AlignerBatch:
+        """The same with other tokens."""
+        row = self.rows[index]
+        key = feature_key(row["utt_id"], "mel")
+        mel = read_features(shard_path(self.folder, row["shard"]), [row["utt_id"]], ["mel"])[key]
+        return AlignerBatch(
+            index=torch.tensor(index),
+            phone_ids=torch.tensor(self.symbols.ids(tokens.symbols)),
+            phone_lengths=torch.tensor(len(tokens.symbols)),
+            optional=torch.tensor(tokens.optional),
+            mel=torch.from_numpy(mel),
+            mel_lengths=torch.tensor(row["num_frames"]),
+        )
+
+    @staticmethod
+    def collate(items: Sequence[AlignerBatch]) -> AlignerBatch:
+        """Utterances padded with 0 to the longest one's length."""
+        columns = (
+            torch.stack(c) if c[0].dim() == 0 else pad_sequence(c, batch_first=True) for c in zip(*items, strict=True)
+        )
+        return AlignerBatch(*columns)
+
+    def batches_by_length(self, size: int, rows: Iterable[int] | None = None) -> list[list[int]]:
+        """Rows (default: all) in batches of similar length, for a single pass."""
+        order = sorted(range(len(self)) if rows is None else rows, key=self.lengths.__getitem__)
+        return [order[i : i + size] for i in range(0, len(order), size)]

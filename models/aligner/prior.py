@@ -1,0 +1,33 @@
+"""The beta-binomial prior on alignments: near the diagonal at first sight."""
+
+import torch
+from torch import Tensor
+
+
+def beta_binomial_log_prior(phone_lengths: Tensor, mel_lengths: Tensor, num_phones: int, num_frames: int) -> Tensor:
+    """The log probability of each phone at each frame, before anything is heard (arXiv:2108.10447, sec. 2.3).
+
+    At frame t = 1 ... T the position k = 0 ... S - 1 is beta-binomial with n = S - 1, alpha = t, beta = T - t + 1.
+    All arguments of the gamma functions are whole numbers, so that one table of log factorials does: `lgamma` over
+    [B, T, S] would take longer than the rest of a training step.
+
+    Args:
+        phone_lengths: [B] int64, S of each row, at least 1.
+        mel_lengths: [B] int64, T of each row, at least 1.
+        num_phones: padded S.
+        num_frames: padded T.
+
+    Returns:
+        float32 [B, num_frames, num_phones]; what lies in the padding means nothing.
+    """
+    device = phone_lengths.device
+    factorials = torch.lgamma(torch.arange(1, num_frames + num_phones + 2, device=device, dtype=torch.float64))
+    last = (phone_lengths - 1).view(-1, 1, 1)  # n
+    total = mel_lengths.view(-1, 1, 1)
+    k = torch.minimum(torch.arange(num_phones, device=device).view(1, 1, -1), last)
+    t = torch.minimum(torch.arange(1, num_frames + 1, device=device).view(1, -1, 1), total)
+    # Gamma(x) = (x - 1)!
+    choices = factorials[last] - factorials[k] - factorials[last - k]
+    joint = factorials[k + t - 1] + factorials[last - k + total - t] - factorials[last + total]
+    alone = factorials[t - 1] + factorials[total - t] - factorials[total]
+    return (choices + joint - alone).float()

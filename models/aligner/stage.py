@@ -1,0 +1,211 @@
+"""Trains an aligner on a corpus and writes its TextGrids; what a killed run has done is not done again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from config.schema import AdamConfig, AlignerConfig, ExpConfig, PreprocessConfig, TrainConfig
+from models.aligner.dataset import AlignerBatch, AlignerDataset
+from models.aligner.model import Aligner
+from models.aligner.path import best_durations
+from models.aligner.scores import Score, misfits, utterance_score
+from models.aligner.tokens import Tokens, tiers, with_pauses_between_words, without_short_pauses
+from models.aligner.trainer import AlignerTrainer, num_steps
+from models.aligner.version import VERSION
+from utils.atomic import write_text
+from utils.checkpoint import list_checkpoints
+from utils.errors import UserError
+from utils.plot import save_alignment
+from utils.progress import Progress
+from utils.textgrid import write_textgrid
+
+_BATCH_SIZE = 16
+# s; a pause that no mark announces must last as long. Between two words the closure of a stop looks like one.
+_SHORTEST_PAUSE = 0.08
+_PICTURES = 20  # of the worst alignments
+
+
+class Aligned(NamedTuple):
+    """The alignment of one utterance."""
+
+    row: int  # of the data set
+    tokens: Tokens  # S; those of the data set, and pauses that were heard between words
+    durations: np.ndarray  # int64 [S], frames; sums to the utterance's
+    score: Score
+
+
+def aligner_config(preprocess: PreprocessConfig, num_utterances: int) -> ExpConfig:
+    """The experiment that trains an aligner on so many utterances."""
+    steps = num_steps(num_utterances)
+    train = TrainConfig(
+        batch_size=_BATCH_SIZE,
+        mixed_precision="no",  # the model computes in float32 anyhow
+        max_epoch=None,
+        max_steps=steps,
+        log_every=50,
+        valid_every=steps,
+        save_every=100,
+        keep_last=1,
+        adam=AdamConfig(lr=4e-3),
+    )
+    return ExpConfig("Aligner", AlignerConfig(), preprocess=preprocess, train=train)
+
+
+def train_aligner(config: ExpConfig, dataset: AlignerDataset, folder: Path, inputs: str) -> Aligner:
+    """Trains, or goes on from where a killed run on the same inputs was.
+
+    Args:
+        config: of `aligner_config`.
+        dataset: what to align.
+        folder: for checkpoints.
+        inputs: a hash of the data set; checkpoints of another one are deleted.
+
+    Raises:
+        UserError: the loss became NaN.
+        OSError: a checkpoint cannot be written.
+    """
+    mark = folder / "inputs.json"
+    # Whatever changes the steps makes them other ones: nothing of the old may be gone on from.
+    text = json.dumps([VERSION, inputs, dataclasses.asdict(config)["train"]])
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != text:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_text(mark, text)
+    checkpoints = list_checkpoints(folder / "checkpoint")
+    trainer = AlignerTrainer(config, folder, dataset, checkpoints[-1][1] if checkpoints else None)
+    trainer.fit()
+    return trainer.trained
+
+
+@torch.inference_mode()
+def align(model: Aligner, dataset: AlignerDataset, seconds_per_frame: float) -> Iterator[Aligned]:
+    """Aligns every utterance of a data set, in no fixed order.
+
+    Args:
+        model: trained.
+        dataset: its utterances have at least as many frames as tokens.
+        seconds_per_frame: hop size / sample rate.
+    """
+    device = next(model.parameters()).device
+    seen = sorted({symbol for tokens in dataset.tokens for symbol in tokens.symbols})
+    place_of = {symbol: place for place, symbol in enumerate(seen)}
+    seen_ids = torch.tensor(dataset.symbols.ids(seen), device=device)
+    shortest = math.ceil(_SHORTEST_PAUSE / seconds_per_frame)
+
+    def search(rows: list[int], tokens: list[Tokens]) -> tuple[AlignerBatch, list[np.ndarray]]:
+        batch = AlignerDataset.collate([dataset.item(row, own) for row, own in zip(rows, tokens, strict=True)])
+        batch = AlignerBatch(*(tensor.to(device) for tensor in batch))
+        log_probs = model(batch.phone_ids, batch.phone_lengths, batch.mel, batch.mel_lengths)
+        found = best_durations(log_probs, batch.phone_lengths, batch.mel_lengths, batch.optional).cpu().numpy()
+        return batch, [row[: len(own.symbols)] for row, own in zip(found, tokens, strict=True)]
+
+    for rows in dataset.batches_by_length(_BATCH_SIZE):
+        written = [dataset.tokens[row] for row in rows]
+        spaced = [with_pauses_between_words(tokens) for tokens in written]
+        _, first = search(rows, spaced)
+        heard = [
+            without_short_pauses(tokens, own, durations.tolist(), shortest)
+            for tokens, own, durations in zip(spaced, written, first, strict=True)
+        ]
+        batch, durations = search(rows, heard)
+        sounds_like = model.symbol_log_probs(seen_ids, batch.mel, batch.mel_lengths).cpu().numpy()
+        for place, row in enumerate(rows):
+            tokens, own = heard[place], durations[place]
+            path = np.repeat([place_of[symbol] for symbol in tokens.symbols], own)
+            likeness = sounds_like[place, np.arange(len(path)), path]
+            score = utterance_score(likeness, own, np.array(tokens.optional), seconds_per_frame)
+            yield Aligned(row, tokens, own, score)
+
+
+def write_alignment(dataset: AlignerDataset, aligned: Aligned, folder: Path, seconds_per_frame: float) -> Path:
+    """Writes `<folder>/<utt_id>.TextGrid` with the tiers "words" and "phones".
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    row = dataset.rows[aligned.row]
+    words = [text for text, _ in row["words"]]
+    path = folder / f"{row['utt_id']}.TextGrid"
+    write_textgrid(path, tiers(aligned.tokens, aligned.durations.tolist(), words, row["seconds"], seconds_per_frame))
+    return path
+
+
+def draw_worst(dataset: AlignerDataset, found: Sequence[Aligned], folder: Path, seconds_per_frame: float) -> None:
+    """Writes `<folder>/<utt_id>.png`, phones over the mel, of the utterances that fit worst.
+
+    Raises:
+        OSError: a picture cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for aligned in sorted(found, key=lambda aligned: (aligned.score.fit, aligned.row))[:_PICTURES]:
+        row, tokens = dataset.rows[aligned.row], aligned.tokens
+        lasting = aligned.durations > 0
+        ends = aligned.durations.cumsum()[lasting] * seconds_per_frame
+        labels = [label for label, lasts in zip(tokens.labels, lasting, strict=True) if lasts]
+        title = f"{row['utt_id']}: {' '.join(word for word, _ in row['words'])}"
+        mel = dataset[aligned.row].mel.numpy()
+        save_alignment(folder / f"{row['utt_id']}.png", mel, labels, ends, title, seconds_per_frame)
+
+
+class Learned(NamedTuple):
+    """What `learn` found, as plain values."""
+
+    scores: dict[str, list[float]]  # utterance id -> misfit and the fields of Score
+    crowded: list[tuple[str, str]]  # ids of utterances with more phones than frames, and what was found
+
+
+def learn(
+    preprocess: PreprocessConfig,
+    inputs_dir: Path,
+    records: Sequence[dict[str, Any]],
+    inputs: str,
+    work_dir: Path,
+    textgrid_dir: Path,
+    pictures_dir: Path,
+) -> Learned:
+    """From mels and tokens to TextGrids.
+
+    Args:
+        preprocess: the preprocess section.
+        inputs_dir: shards of mels.
+        records: what is in them.
+        inputs: a hash of all that records and mels depend on.
+        work_dir: for checkpoints.
+        textgrid_dir: where the TextGrids go.
+        pictures_dir: where pictures of the worst go.
+
+    Raises:
+        UserError: nothing can be aligned, or the loss became NaN.
+        OSError: a file cannot be written.
+    """
+    dataset = AlignerDataset(inputs_dir, records)
+    if not len(dataset):
+        raise UserError(
+            f"no utterance can be aligned: {len(records)} of the recordings can be read, and {len(dataset.crowded)} "
+            "have more phones than frames"
+        )
+    model = train_aligner(aligner_config(preprocess, len(dataset)), dataset, work_dir, inputs)
+    seconds_per_frame = preprocess.hop_size / preprocess.sample_rate
+    textgrid_dir.mkdir(parents=True, exist_ok=True)
+    found = []
+    with Progress(len(dataset), "utterances", "TextGrids") as progress:
+        for aligned in align(model, dataset, seconds_per_frame):
+            write_alignment(dataset, aligned, textgrid_dir, seconds_per_frame)
+            found.append(aligned)
+            progress.advance()
+    found.sort(key=lambda aligned: aligned.row)
+    draw_worst(dataset, found, pictures_dir, seconds_per_frame)
+    badness = misfits([aligned.score.fit for aligned in found])
+    ids = [dataset.rows[aligned.row]["utt_id"] for aligned in found]
+    scores = {utt_id: [misfit, *aligned.score] for utt_id, misfit, aligned in zip(ids, badness, found, strict=True)}
+    return Learned(scores, dataset.crowded)
