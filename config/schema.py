@@ -48,7 +48,7 @@ class PreprocessConfig:
     processed_dir: str = "data"  # features go to <processed_dir>/<dataset>
     textgrid_dir: str | None = None  # alignments; null: the folder TextGrid inside the corpus
     alignment: Literal["auto", "textgrid", "learned"] = "auto"  # auto: TextGrids where there are, else learned
-    max_misfit: float | None = 8.0  # a learned alignment that fits so much worse than most is left out; null: none is
+    max_misfit: float | None = 10.0  # standard deviations that a learned alignment may fit worse; null: any
     lexicon_path: str | None = None  # the user's own pronunciations, lines of "WORD PH PH ..."
     sample_rate: int = 22050  # Hz; other rates are resampled
     n_fft: int = 1024  # samples

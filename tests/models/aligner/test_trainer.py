@@ -1,5 +1,6 @@
 """The aligner on speech that is made of one spectrum a phone: what it must find is known to the frame."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_the_flat_start_finds_most_boundaries(corpus: tuple[Path, list, list]) -
 def test_learned_boundaries_are_the_true_ones(corpus: tuple[Path, list, list], tmp_path: Path) -> None:
     folder, records, truth = corpus
     config = stage.aligner_config(PREPROCESS, len(records))
-    config = stage.dataclasses.replace(config, train=stage.dataclasses.replace(config.train, max_steps=120))
+    config = replace(config, train=replace(config.train, max_steps=120))
     dataset = AlignerDataset(folder, records)
     model = stage.train_aligner(config, dataset, tmp_path / "work", "inputs")
     found = sorted(stage.align(model, dataset, SECONDS_PER_FRAME))
