@@ -31,7 +31,7 @@ class BatchSize(NamedTuple):
 class Trainer:
     """Trains one model: batches, optimizer steps, log, validation, checkpoints, resume.
 
-    A subclass builds its parts in `build` and owns `train_step`, `validate`, `measure` and `utterance_ids`. Progress
+    A subclass builds its parts in `build` and owns `losses`, `validate`, `measure` and `utterance_ids`. Progress
     counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the order of
     the batches is a pure function of seed and epoch, the learning rate one of the step, and a checkpoint holds the
     weights, the optimizer, every random generator and the position in the epoch.
@@ -79,12 +79,8 @@ class Trainer:
         """Makes the model, the optimizer and the loader."""
         raise NotImplementedError
 
-    def train_step(self, batch: Any) -> dict[str, Tensor]:
-        """Runs one batch forward and backward and, at the end of an accumulation, one optimizer step.
-
-        Returns:
-            Scalars on the device, detached; "total" is checked for NaN; "gradient_norm" where a step was made.
-        """
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """One batch's losses, scalars on the device; "total" is what is minimized."""
         raise NotImplementedError
 
     def validate(self) -> dict[str, float]:
@@ -142,6 +138,26 @@ class Trainer:
         if self.writer:
             self.writer.close()
         self.accelerator.end_training()
+
+    def train_step(self, batch: Any) -> dict[str, Tensor]:
+        """Runs one batch forward and backward and, at the end of an accumulation, one optimizer step.
+
+        A model with more than one optimizer writes its own.
+
+        Returns:
+            Scalars on the device, detached: the losses, and "gradient_norm" where a step was made.
+        """
+        accelerator = self.accelerator
+        with accelerator.accumulate(self.model):
+            losses = self.losses(batch)
+            accelerator.backward(losses["total"])
+            figures = {name: loss.detach() for name, loss in losses.items()}
+            if accelerator.sync_gradients:
+                threshold = self.config.train.grad_clip_thresh
+                figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return figures
 
     @property
     def last_step(self) -> int:

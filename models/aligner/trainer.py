@@ -79,20 +79,10 @@ class AlignerTrainer(Trainer):
         """The ids of a batch's utterances, given its `index` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
-    def train_step(self, batch: AlignerBatch) -> dict[str, Tensor]:
-        """One batch; see `Trainer.train_step`."""
-        accelerator = self.accelerator
+    def losses(self, batch: AlignerBatch) -> dict[str, Tensor]:
+        """One batch's, with the weights that they have at this step."""
         share = (self.step + 1) / self.last_step
-        with accelerator.accumulate(self.model):
-            losses = self._losses(self.model, batch, self.guess_weight(share), self.binarization_weight(share))
-            accelerator.backward(losses["total"])
-            figures = {name: loss.detach() for name, loss in losses.items()}
-            if accelerator.sync_gradients:
-                threshold = self.config.train.grad_clip_thresh
-                figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return figures
+        return self._losses(self.model, batch, self.guess_weight(share), self.binarization_weight(share))
 
     def validate(self) -> dict[str, float]:
         """Losses over some utterances, spread over the corpus."""

@@ -60,19 +60,9 @@ class FastSpeech2Trainer(Trainer):
         """The ids of a batch's utterances, given its `index` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
-    def train_step(self, batch: FastSpeech2Batch) -> dict[str, Tensor]:
-        """One batch; see `Trainer.train_step`."""
-        accelerator = self.accelerator
-        with accelerator.accumulate(self.model):
-            losses = fastspeech2_loss(_forced(self.model, batch), batch)
-            accelerator.backward(losses["total"])
-            figures = {name: loss.detach() for name, loss in losses.items()}
-            if accelerator.sync_gradients:
-                threshold = self.config.train.grad_clip_thresh
-                figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return figures
+    def losses(self, batch: FastSpeech2Batch) -> dict[str, Tensor]:
+        """One batch's; see `fastspeech2_loss`."""
+        return fastspeech2_loss(_forced(self.model, batch), batch)
 
     def validate(self) -> dict[str, float]:
         """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
