@@ -7,9 +7,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import register_random, settings
 
 # Tests run side by side, a process a core, on models too small for several threads; set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+# A run draws the same examples every time, so that a failure says something about the change. To look for new ones:
+# pytest --hypothesis-profile=default
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+
+class _TorchRandom:
+    """torch's generator as hypothesis knows the standard library's: seeded before each example, restored after."""
+
+    seed = staticmethod(torch.manual_seed)
+    getstate = staticmethod(torch.get_rng_state)
+    setstate = staticmethod(torch.set_rng_state)
+
+
+_torch_random = _TorchRandom()  # hypothesis keeps only a weak reference
+register_random(_torch_random)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """Seeds torch, so that a test's random weights are the same alone and in the whole run."""
+    torch.manual_seed(0)
+
 
 SAMPLE_RATE = 22050
 VOCABULARY = (

@@ -47,7 +47,8 @@ def test_a_predictor_gives_the_same_alone_and_in_a_batch(lengths: list[int]) -> 
     assert (together[mask] == 0).all()
     for row, length in enumerate(lengths):
         alone = predictor(x[row : row + 1, :length], mask[row : row + 1, :length], True)
-        torch.testing.assert_close(together[row, :length], alone[0], atol=1e-5, rtol=0)
+        # The LayerNorm of a nearly constant row enlarges rounding; what leaks from padding is of the size of the output.
+        torch.testing.assert_close(together[row, :length], alone[0], atol=1e-4, rtol=0)
 
 
 def embedded(net: VarianceAdaptor, pitch: Tensor, energy: Tensor) -> Tensor:
