@@ -10,7 +10,7 @@ import shutil
 from contextlib import nullcontext
 
 from config.load import load_config, to_dict
-from config.schema import ExpConfig
+from config.schema import ExpConfig, PreprocessConfig
 from utils.errors import UserError
 from utils.jsonl import read_json, write_json
 from utils.lock import exclusive
@@ -75,7 +75,7 @@ def _train(
         write_json(exp_dir / "args.json", portable(config))
         for name in make_trainer.data_files:
             shutil.copyfile(data_dir / name, exp_dir / name)
-        if config.preprocess.lexicon_path is not None:
+        if isinstance(config.preprocess, PreprocessConfig) and config.preprocess.lexicon_path is not None:
             shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
     trainer.fit()
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import json5
 
-from config.schema import MODEL_CONFIGS, ExpConfig
+from config.schema import MODEL_TYPES, ExpConfig, Sections
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", type(None): "null"}
@@ -57,17 +57,14 @@ def build_config(values: Mapping[str, Any], source: str = "exp_config.json") -> 
     errors: list[str] = []
     hints = dict(get_type_hints(ExpConfig))
     model_type = values.get("model_type")
-    if isinstance(model_type, str) and model_type in MODEL_CONFIGS:
-        hints["model"] = MODEL_CONFIGS[model_type]
-        values = {"model": {}, **values}
-    elif model_type is None:
-        errors.append("model_type: missing; one of " + ", ".join(MODEL_CONFIGS))
-        values = {"model_type": "", **values}
-    else:
-        errors.append(f"model_type: unknown: {model_type!r}{_suggest(str(model_type), MODEL_CONFIGS)}")
-    if errors:  # what the model section may hold is not known: the other sections are still checked
-        hints["model"] = Any
-        values = {"model": None, **values}
+    sections = Sections._fields
+    if isinstance(model_type, str) and model_type in MODEL_TYPES:
+        hints |= MODEL_TYPES[model_type]._asdict()
+    else:  # what these sections may hold is not known: the rest is still checked
+        problem = "missing" if model_type is None else f"unknown: {model_type!r}"
+        errors.append(f"model_type: {problem}{_suggest(str(model_type), MODEL_TYPES)}")
+        hints |= dict.fromkeys(sections, Any)
+    values = {"model_type": "", **{name: {} for name in sections}, **values}
     config = _build(ExpConfig, values, "", errors, hints)
     if errors:
         raise ConfigError("\n".join(f"{source}: {error}" for error in errors))

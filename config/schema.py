@@ -6,8 +6,8 @@ at once.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal, NamedTuple
 
 Problem = tuple[str, str]  # the key inside its section, what is wrong with its value
 
@@ -42,22 +42,17 @@ class MelSettings:
 
 
 @dataclass(frozen=True)
-class PreprocessConfig:
-    """Stage 1: from a corpus to features."""
+class AudioConfig:
+    """Stage 1: what every model's features depend on."""
 
     processed_dir: str = "data"  # features go to <processed_dir>/<dataset>
-    textgrid_dir: str | None = None  # alignments; null: the folder TextGrid inside the corpus
-    alignment: Literal["auto", "textgrid", "learned"] = "auto"  # auto: TextGrids where there are, else learned
-    max_misfit: float | None = 10.0  # standard deviations that a learned alignment may fit worse; null: any
-    lexicon_path: str | None = None  # the user's own pronunciations, lines of "WORD PH PH ..."
-    sample_rate: int = 22050  # Hz; other rates are resampled
-    n_fft: int = 1024  # samples
+    sample_rate: int = 22050  # Hz; audio of another rate is resampled
+    n_fft: int = 1024  # samples in a Fourier transform
     win_size: int = 1024  # samples, Hann window
     hop_size: int = 256  # samples between mel frames
     n_mel: int = 80  # mel bands
     fmin: float = 0.0  # Hz, lower edge of the mel bands
     fmax: float = 8000.0  # Hz, upper edge of the mel bands
-    pitch_extractor: Literal["dio", "harvest", "swift-f0"] = "dio"
     f0_min: float = 71.0  # Hz, lowest pitch looked for
     f0_max: float = 800.0  # Hz, highest pitch looked for
     max_seconds: float = 20.0  # a longer clip is skipped
@@ -71,18 +66,8 @@ class PreprocessConfig:
         return MelSettings(self.sample_rate, self.n_fft, self.win_size, self.hop_size, self.n_mel, self.fmin, self.fmax)
 
     def problems(self) -> Iterator[Problem]:
-        yield from _positive(
-            self,
-            "sample_rate",
-            "n_fft",
-            "win_size",
-            "hop_size",
-            "n_mel",
-            "f0_min",
-            "f0_max",
-            "max_seconds",
-            "max_misfit",
-        )
+        yield from _positive(self, "sample_rate", "n_fft", "win_size", "hop_size", "n_mel")
+        yield from _positive(self, "f0_min", "f0_max", "max_seconds")
         yield from _probability(self, "valid_fraction", "test_fraction")
         if self.valid_fraction + self.test_fraction >= 1:
             yield "valid_fraction", "with test_fraction it must leave utterances to train on (their sum is 1 or more)"
@@ -98,6 +83,32 @@ class PreprocessConfig:
             yield "fmax", f"must not exceed half of sample_rate = {self.sample_rate}, got {self.fmax}"
         if self.f0_min >= self.f0_max:
             yield "f0_min", f"must be below f0_max = {self.f0_max}, got {self.f0_min}"
+
+
+@dataclass(frozen=True)
+class PreprocessConfig(AudioConfig):
+    """Stage 1 of an acoustic model: from a corpus with texts to features."""
+
+    textgrid_dir: str | None = None  # alignments; null: the folder TextGrid inside the corpus
+    alignment: Literal["auto", "textgrid", "learned"] = "auto"  # auto: TextGrids where there are, else learned
+    max_misfit: float | None = 10.0  # standard deviations that a learned alignment may fit worse; null: any
+    lexicon_path: str | None = None  # the user's own pronunciations, lines of "WORD PH PH ..."
+    pitch_extractor: Literal["dio", "harvest", "swift-f0"] = "dio"
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from _positive(self, "max_misfit")
+
+
+@dataclass(frozen=True)
+class VocoderPreprocessConfig(AudioConfig):
+    """Stage 1 of a vocoder: from recordings, which need no texts, to audio of one rate."""
+
+    trim_db: float | None = 60.0  # dB below the loudest moment that count as silence at a clip's ends; null: keep all
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from _positive(self, "trim_db")
 
 
 @dataclass(frozen=True)
@@ -192,8 +203,27 @@ class FastSpeech2Config:
 
 
 @dataclass(frozen=True)
-class HiFiGANConfig:
-    """The model section for model_type "HiFiGAN": the generator's shape (arXiv:2010.05646, appendix A)."""
+class DiscriminatorConfig:
+    """HiFi-GAN's discriminators (arXiv:2010.05646, sec. 2.3): of periods, and of scales."""
+
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, one discriminator each
+    period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)  # of each one's layers
+    num_scales: int = 3  # the waveform, and its averages over 2, 4 ... samples
+    scale_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)  # of each one's layers
+
+    def problems(self) -> Iterator[Problem]:
+        yield from _positive(self, "num_scales")
+        if not self.periods or any(p < 2 for p in self.periods):
+            yield "periods", f"must be numbers of at least 2, got {list(self.periods)}"
+        if len(self.period_channels) != 5 or any(c < 1 for c in self.period_channels):
+            yield "period_channels", f"must be 5 numbers, got {list(self.period_channels)}"
+        if len(self.scale_channels) != 7 or any(c < 16 or c % 16 for c in self.scale_channels):
+            yield "scale_channels", f"must be 7 multiples of 16 (the layers' groups), got {list(self.scale_channels)}"
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The shape of HiFi-GAN's generator (arXiv:2010.05646, appendix A): all that inference needs to know."""
 
     resblock: Literal["1", "2"] = "1"
     upsample_rates: tuple[int, ...] = (8, 8, 2, 2)  # their product is the hop size
@@ -214,6 +244,18 @@ class HiFiGANConfig:
             yield "resblock_dilation_sizes", "must have one list per kernel size of resblock_kernel_sizes"
         if any(k < 1 or k % 2 == 0 for k in self.resblock_kernel_sizes):
             yield "resblock_kernel_sizes", f"must be odd numbers, got {list(self.resblock_kernel_sizes)}"
+
+
+@dataclass(frozen=True)
+class HiFiGANConfig(GeneratorConfig):
+    """The model section for model_type "HiFiGAN"."""
+
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    @property
+    def generator(self) -> GeneratorConfig:
+        """The generator's part alone."""
+        return GeneratorConfig(**{spec.name: getattr(self, spec.name) for spec in fields(GeneratorConfig)})
 
 
 @dataclass(frozen=True)
@@ -257,7 +299,7 @@ class LRSchedulerConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Stage 2. A step is an optimizer step."""
+    """Stage 2, for every model. A step is an optimizer step."""
 
     random_seed: int = 10086  # of the weights, the order of the batches and the dropout
     batch_size: int = 16  # utterances a step and process, before accumulation
@@ -273,7 +315,6 @@ class TrainConfig:
     keep_last: int = 3  # checkpoints kept; the best weights are kept besides
     num_valid_samples: int = 4  # validation utterances drawn and played in TensorBoard
     adam: AdamConfig = field(default_factory=AdamConfig)
-    lr_scheduler: LRSchedulerConfig = field(default_factory=LRSchedulerConfig)
 
     def problems(self) -> Iterator[Problem]:
         yield from _positive(
@@ -290,20 +331,66 @@ class TrainConfig:
             yield "batch_size", f"must be at most 100000, got {self.batch_size}"
 
 
-MODEL_CONFIGS: dict[str, type] = {"FastSpeech2": FastSpeech2Config, "HiFiGAN": HiFiGANConfig}
+@dataclass(frozen=True)
+class FastSpeech2TrainConfig(TrainConfig):
+    """Stage 2 of FastSpeech 2."""
+
+    lr_scheduler: LRSchedulerConfig = field(default_factory=LRSchedulerConfig)
+
+
+@dataclass(frozen=True)
+class HiFiGANTrainConfig(TrainConfig):
+    """Stage 2 of HiFi-GAN (arXiv:2010.05646, sec. 3)."""
+
+    grad_clip_thresh: float = 1000.0  # far above a usual norm: it only tames a freak batch
+    max_epoch: int | None = None
+    max_steps: int | None = 1_000_000
+    valid_every: int = 5000
+    save_every: int = 5000
+    adam: AdamConfig = field(default_factory=lambda: AdamConfig(2e-4, (0.8, 0.99), 1e-8, 0.01))
+    lr_decay: float = 0.999  # factor of the learning rate, each epoch
+    segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
+    mel_loss_weight: float = 45.0
+    feature_loss_weight: float = 2.0
+    ema_decay: float | None = (
+        0.999  # of the average of the generator's weights that is validated and exported; null: none
+    )
+    num_valid_clips: int = 16  # whole validation clips that are measured
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from _positive(self, "segment_size", "mel_loss_weight", "feature_loss_weight", "num_valid_clips")
+        for name in ("lr_decay", "ema_decay"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                yield name, f"must be greater than 0 and at most 1, got {value}"
+
+
+class Sections(NamedTuple):
+    """The types of the sections that depend on the model."""
+
+    model: type
+    preprocess: type
+    train: type
+
+
+MODEL_TYPES = {
+    "FastSpeech2": Sections(FastSpeech2Config, PreprocessConfig, FastSpeech2TrainConfig),
+    "HiFiGAN": Sections(HiFiGANConfig, VocoderPreprocessConfig, HiFiGANTrainConfig),
+}
 
 
 @dataclass(frozen=True)
 class ExpConfig:
     """One experiment: a recipe's exp_config.json, resolved."""
 
-    model_type: str  # which model: a key of MODEL_CONFIGS; it decides what the model section may hold
-    model: FastSpeech2Config | HiFiGANConfig
+    model_type: str  # which model: a key of MODEL_TYPES; it decides what the sections below may hold
+    model: FastSpeech2Config | HiFiGANConfig | AlignerConfig
+    preprocess: AudioConfig
+    train: TrainConfig
     dataset: tuple[str, ...] = ()  # the corpus by name
     dataset_path: dict[str, str] = field(default_factory=dict)  # where each corpus lies
     log_dir: str = "ckpts/tts"  # experiments go to <log_dir>/<name>
-    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
 
     def problems(self) -> Iterator[Problem]:
         if len(self.dataset) > 1:
@@ -320,3 +407,6 @@ class ExpConfig:
                     "model.upsample_rates",
                     f"product is {product}, must equal preprocess.hop_size = {self.preprocess.hop_size}",
                 )
+        if isinstance(self.train, HiFiGANTrainConfig) and self.train.segment_size % self.preprocess.hop_size:
+            hop_size, segment = self.preprocess.hop_size, self.train.segment_size
+            yield "train.segment_size", f"must be a multiple of preprocess.hop_size = {hop_size}, got {segment}"

@@ -75,7 +75,7 @@ def portable(config: ExpConfig) -> dict[str, object]:
     values["dataset_path"] = {}
     del values["log_dir"]
     for key in PATH_KEYS:
-        del values["preprocess"][key]
+        values["preprocess"].pop(key, None)
     return values
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from bins.inference import main
 from config.load import REPO_ROOT, build_config, to_dict
-from config.schema import HiFiGANConfig
+from config.schema import GeneratorConfig
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from modules.griffin_lim import GriffinLim
 from modules.hifigan import HiFiGANGenerator
@@ -86,7 +86,7 @@ def duet(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def vocoder(tmp_path) -> Path:
-    shape = HiFiGANConfig("2", (16, 16), (32, 32), 4, (3,), ((1,),))
+    shape = GeneratorConfig("2", (16, 16), (32, 32), 4, (3,), ((1,),))
     folder = tmp_path / "vocoder"
     folder.mkdir()
     config = dataclasses.asdict(shape) | {"num_mels": 80, "sampling_rate": 22050, "hop_size": 256}

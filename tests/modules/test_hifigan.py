@@ -25,7 +25,7 @@ def generator(**changes) -> HiFiGANGenerator:
 @pytest.mark.parametrize(("preset", "parameters"), [("v1", 13_926_017), ("v2", 925_985), ("v3", 1_462_273)])
 def test_presets_have_the_papers_parameter_counts(preset, parameters):
     config = load_config(REPO_ROOT / f"config/hifigan_{preset}.json")
-    model = HiFiGANGenerator(config.preprocess.n_mel, **dataclasses.asdict(config.model))
+    model = HiFiGANGenerator(config.preprocess.n_mel, **dataclasses.asdict(config.model.generator))
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert model.hop_size == config.preprocess.hop_size
 

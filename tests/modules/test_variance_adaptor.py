@@ -47,7 +47,7 @@ def test_a_predictor_gives_the_same_alone_and_in_a_batch(lengths: list[int]) -> 
     assert (together[mask] == 0).all()
     for row, length in enumerate(lengths):
         alone = predictor(x[row : row + 1, :length], mask[row : row + 1, :length], True)
-        # The LayerNorm of a nearly constant row enlarges rounding; what leaks from padding is of the size of the output.
+        # The LayerNorm of a nearly constant row enlarges rounding; leaking padding would change the leading digits.
         torch.testing.assert_close(together[row, :length], alone[0], atol=1e-4, rtol=0)
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import json5
 
 from config.load import ConfigError, build_config
-from config.schema import HiFiGANConfig, MelSettings
+from config.schema import GeneratorConfig, HiFiGANConfig, MelSettings
 from utils.errors import UserError
 
-_SHAPE_KEYS = tuple(f.name for f in fields(HiFiGANConfig))
+_SHAPE_KEYS = tuple(f.name for f in fields(GeneratorConfig))
 _MEL_KEYS = tuple(f.name for f in fields(MelSettings))
 _JIK876_NAMES = {"sample_rate": "sampling_rate", "n_mel": "num_mels"}
 
@@ -19,7 +19,7 @@ _JIK876_NAMES = {"sample_rate": "sampling_rate", "n_mel": "num_mels"}
 class VocoderShape(NamedTuple):
     """What the description beside the weights says."""
 
-    generator: HiFiGANConfig
+    generator: GeneratorConfig
     mel: dict[str, float]  # the fields of MelSettings that the description has; n_mel is always there
 
 
@@ -75,7 +75,7 @@ def _mel(names: dict[str, str], values: dict[str, Any], path: Path) -> dict[str,
     return mel
 
 
-def _generator(shape: dict[str, Any], path: Path) -> HiFiGANConfig:
+def _generator(shape: dict[str, Any], path: Path) -> GeneratorConfig:
     """The shape through the same checks as our own config's model section."""
     rates = shape["upsample_rates"]
     # This section's mel is not the matter here: any frame as long as the hop passes.
@@ -86,4 +86,4 @@ def _generator(shape: dict[str, Any], path: Path) -> HiFiGANConfig:
     except ConfigError as error:
         raise UserError(str(error), 2) from None
     assert isinstance(config.model, HiFiGANConfig)
-    return config.model
+    return config.model.generator

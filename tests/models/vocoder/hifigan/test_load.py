@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import save_file
 
 from config.load import REPO_ROOT
-from config.schema import HiFiGANConfig, PreprocessConfig
+from config.schema import GeneratorConfig, PreprocessConfig
 from models.vocoder.hifigan.load import fold_weight_norm, load_vocoder
 from modules.hifigan import HiFiGANGenerator
 from utils.errors import UserError
 from utils.logging import logger
 
 FIXTURES = REPO_ROOT.parent / "shared" / "fixtures"
-SHAPE = HiFiGANConfig("2", (4, 2), (8, 4), 16, (3, 5), ((1, 2), (1, 3)))
+SHAPE = GeneratorConfig("2", (4, 2), (8, 4), 16, (3, 5), ((1, 2), (1, 3)))
 MEL = {"sample_rate": 8000, "n_fft": 32, "win_size": 32, "hop_size": 8, "n_mel": 5, "fmin": 0, "fmax": 4000}
 
 
