@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from config.schema import PreprocessConfig
+from config.schema import AudioConfig, PreprocessConfig
 from processors.plan import FEATURES_VERSION, ShardPlan, section_of_lock
-from processors.report import build_report, reasons_table, render_page
+from processors.report import build_report, count_phones, reasons_table, render_page
 from processors.splits import Splits, split
 from processors.stats import phone_statistics
 from text.symbols import SYMBOLS
@@ -23,15 +23,13 @@ from utils.shards import feature_key, read_features, shard_path
 from utils.utterance import Corpus, Mended, Skipped
 
 LOCK = "preprocess.lock.json"
+_MANIFESTS = tuple(f"{name}.jsonl" for name in Splits._fields)
+_TABLES = ("stats.json", "symbols.json", "speakers.json")  # of an acoustic model's features alone
 _REPORTS = ("report.json", "report.md")
-_OUTPUTS = (
-    *(f"{name}.jsonl" for name in Splits._fields),
-    *("stats.json", "symbols.json", "speakers.json", *_REPORTS),
-)
 
 
 def inputs_digest(
-    plans: Sequence[ShardPlan], corpus: Corpus, config: PreprocessConfig, alignment: Mapping[str, Any] | None
+    plans: Sequence[ShardPlan], corpus: Corpus, config: AudioConfig, alignment: Mapping[str, Any] | None
 ) -> str:
     """A hash of all that the files of `finalize` depend on."""
     parts = [[plan.name, plan.fingerprint] for plan in plans]
@@ -44,7 +42,7 @@ def is_final(out_dir: Path, digest: str) -> bool:
     """Whether the lock is there, made from the same inputs, and every file is as it was then."""
     try:
         lock = json.loads((out_dir / LOCK).read_text(encoding="utf-8"))
-        return lock["inputs"] == digest and lock["files"] == _digests(out_dir)
+        return lock["inputs"] == digest and lock["files"] == _digests(out_dir, lock["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -54,7 +52,7 @@ def finalize(
     dataset: str,
     headers: Iterable[Mapping[str, Any]],
     corpus: Corpus,
-    config: PreprocessConfig,
+    config: AudioConfig,
     digest: str,
     alignment: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
@@ -65,7 +63,7 @@ def finalize(
         dataset: name of the corpus.
         headers: of all shards.
         corpus: what its reader found.
-        config: the preprocess section.
+        config: the preprocess section; an acoustic model's features have tables besides.
         digest: of the inputs, for the lock.
         alignment: what is worth telling about a learned alignment; None where TextGrids were there.
 
@@ -85,7 +83,14 @@ def finalize(
     splits = split(sorted(kept), config.valid_fraction, config.test_fraction, config.split_seed)
     sizes = {name: len(ids) for name, ids in splits._asdict().items()}
 
-    report = build_report(dataset, records, skipped, mended, sizes, config.hop_size / config.sample_rate)
+    acoustic = isinstance(config, PreprocessConfig)
+    if acoustic:
+        seconds = sum(record["num_frames"] for record in records) * (config.hop_size / config.sample_rate)
+    else:
+        seconds = sum(record["num_samples"] for record in records) / config.sample_rate
+    report = build_report(dataset, records, skipped, mended, sizes, seconds)
+    if acoustic:
+        report |= count_phones(records)
     if alignment is not None:
         report["alignment"] = dict(alignment)
     write_json(out_dir / "report.json", report)
@@ -98,22 +103,23 @@ def finalize(
     by_id = {record["utt_id"]: record for record in records}
     for name, ids in splits._asdict().items():
         write_jsonl(out_dir / f"{name}.jsonl", (by_id[utt_id] for utt_id in ids))
-    write_json(out_dir / "stats.json", _statistics(out_dir / "shards", [by_id[utt_id] for utt_id in splits.train]))
-    write_json(out_dir / "symbols.json", list(SYMBOLS))
-    write_json(out_dir / "speakers.json", {name: index for index, name in enumerate(report["speakers"])})
+    if acoustic:
+        write_json(out_dir / "stats.json", _statistics(out_dir / "shards", [by_id[utt_id] for utt_id in splits.train]))
+        write_json(out_dir / "symbols.json", list(SYMBOLS))
+        write_json(out_dir / "speakers.json", {name: index for index, name in enumerate(report["speakers"])})
     lock = {
         "preprocess": section_of_lock(config),
         "dataset": dataset,
         "features_version": FEATURES_VERSION,
         "inputs": digest,
-        "files": _digests(out_dir),
+        "files": _digests(out_dir, (*_MANIFESTS, *(_TABLES if acoustic else ()), *_REPORTS)),
     }
     write_json(out_dir / LOCK, lock)
     return report
 
 
-def _digests(out_dir: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((out_dir / name).read_bytes()).hexdigest() for name in _OUTPUTS}
+def _digests(out_dir: Path, names: Iterable[str]) -> dict[str, str]:
+    return {name: hashlib.sha256((out_dir / name).read_bytes()).hexdigest() for name in names}
 
 
 def _statistics(shards_dir: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from config.schema import PreprocessConfig
+from config.schema import AudioConfig, PreprocessConfig
 from processors.finalize import LOCK, finalize, inputs_digest, is_final
 from processors.pitch import check_extractor
 from processors.plan import ShardPlan, find_textgrids, header_of, is_fresh, plan_shards
@@ -81,11 +81,9 @@ def preprocess(
         UserError: there are no TextGrids, no utterance is usable, the lexicon or a package is missing, a worker died.
         OSError: the features cannot be written.
     """
-    started = time.monotonic()
     check_extractor(config.pitch_extractor)
     check_lexicon(config.lexicon_path)
     out_dir = Path(config.processed_dir) / dataset
-    shards_dir = out_dir / "shards"
     textgrid_dir = own_textgrid_dir(config, root)
     textgrids = {} if config.alignment == "learned" else find_textgrids(textgrid_dir, corpus.utterances)
     num_own = len(textgrids)
@@ -95,15 +93,42 @@ def preprocess(
         raise UserError(_missing_textgrids(dataset, textgrid_dir, corpus.utterances[0].utt_id))
 
     learned_dir = learned.folder if learned else None
-    plans = plan_shards(corpus.utterances, textgrids, config, shards_dir, learned_dir)
+    plans = plan_shards(corpus.utterances, textgrids, config, out_dir / "shards", learned_dir)
+    besides = f", learned ones for {len(textgrids) - num_own:,}" if learned else ""
+    print(f"{dataset}: {len(corpus.utterances):,} utterances, TextGrids for {num_own:,}{besides}", flush=True)
+    return update(config, dataset, corpus, plans, num_workers, learned.report if learned else None)
+
+
+def update(
+    config: AudioConfig,
+    dataset: str,
+    corpus: Corpus,
+    plans: list[ShardPlan],
+    num_workers: int,
+    alignment: dict[str, Any] | None = None,
+) -> Summary:
+    """Makes the shards that are missing or out of date, and then everything beside them.
+
+    Args:
+        config: the preprocess section; its type decides what the shards hold.
+        dataset: name of the corpus.
+        corpus: what its reader found.
+        plans: all its shards.
+        num_workers: processes, at least 1.
+        alignment: what is worth telling about a learned alignment.
+
+    Raises:
+        UserError: no utterance is usable, or a worker died.
+        OSError: the features cannot be written.
+    """
+    started = time.monotonic()
+    out_dir = Path(config.processed_dir) / dataset
+    shards_dir = out_dir / "shards"
     headers = {plan.name: header_of(plan) for plan in plans}
     stale = [plan for plan in plans if not is_fresh(plan, headers[plan.name])]
     strays = _strays(shards_dir, plans)
-    alignment = learned.report if learned else None
     digest = inputs_digest(plans, corpus, config, alignment)
     total = len(corpus.utterances)
-    besides = f", learned ones for {len(textgrids) - num_own:,}" if learned else ""
-    print(f"{dataset}: {total:,} utterances, TextGrids for {num_own:,}{besides}", flush=True)
     if not stale and not strays and is_final(out_dir, digest):
         return Summary(out_dir, read_json(out_dir / "report.json"), 0, time.monotonic() - started)
 
@@ -113,8 +138,9 @@ def preprocess(
         path.unlink(missing_ok=True)
     num_stale = sum(len(plan.utterances) for plan in stale)
     if stale:
+        pitch = f" ({config.pitch_extractor} pitch)" if isinstance(config, PreprocessConfig) else ""
         print(
-            f"{total - num_stale:,} are up to date; making features of {num_stale:,} ({config.pitch_extractor} pitch) "
+            f"{total - num_stale:,} are up to date; making features of {num_stale:,}{pitch} "
             f"in {min(num_workers, len(stale))} processes",
             flush=True,
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.load import to_dict
-from config.schema import PATH_KEYS, PreprocessConfig
+from config.schema import PATH_KEYS, AudioConfig, PreprocessConfig
 from utils.shards import ShardError, read_header, shard_name, shard_path
 from utils.utterance import Utterance
 
@@ -25,6 +25,8 @@ FEATURES_VERSION = 1
 SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
 # No feature depends on these; those that decide over TextGrids count through them.
 _OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit")
+# A vocoder's shards hold audio alone: its mel is computed when it is trained.
+_MEL_AND_PITCH_KEYS = ("win_size", "n_mel", "fmin", "fmax", "f0_min", "f0_max")
 
 FileState = tuple[int, int] | None  # size in bytes, time of the last change in ns; None: no such file
 
@@ -39,7 +41,7 @@ class ShardPlan(NamedTuple):
     textgrid_paths: list[Path | None]  # one an utterance
 
 
-def section_of_lock(config: PreprocessConfig) -> dict[str, object]:
+def section_of_lock(config: AudioConfig) -> dict[str, object]:
     """The preprocess section without paths: what stage 2 compares its own with."""
     return {key: value for key, value in to_dict(config).items() if key not in PATH_KEYS}
 
@@ -47,7 +49,7 @@ def section_of_lock(config: PreprocessConfig) -> dict[str, object]:
 def plan_shards(
     utterances: Sequence[Utterance],
     textgrids: Mapping[str, Path],
-    config: PreprocessConfig,
+    config: AudioConfig,
     folder: Path,
     learned_dir: Path | None = None,
 ) -> list[ShardPlan]:
@@ -75,8 +77,10 @@ def plan_shards(
         digest = hashlib.sha256(utterance.utt_id.encode()).digest()
         members.setdefault(int.from_bytes(digest[:4], "big") >> (32 - bits), []).append(utterance)
 
-    features = {k: v for k, v in section_of_lock(config).items() if k not in _OTHER_KEYS}
-    lexicon = hashlib.sha256(Path(config.lexicon_path).read_bytes()).hexdigest() if config.lexicon_path else None
+    lexicon_path = config.lexicon_path if isinstance(config, PreprocessConfig) else None
+    others = _OTHER_KEYS if isinstance(config, PreprocessConfig) else _OTHER_KEYS + _MEL_AND_PITCH_KEYS
+    features = {k: v for k, v in section_of_lock(config).items() if k not in others}
+    lexicon = hashlib.sha256(Path(lexicon_path).read_bytes()).hexdigest() if lexicon_path else None
     common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()
 
     plans = []

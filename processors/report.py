@@ -18,7 +18,7 @@ def build_report(
     skipped: Iterable[Skipped],
     mended: Iterable[Mended],
     split_sizes: Mapping[str, int],
-    seconds_per_frame: float,
+    seconds: float,
 ) -> dict[str, Any]:
     """Everything worth knowing about the features, with no date, path or machine in it.
 
@@ -28,9 +28,8 @@ def build_report(
         skipped: what was left out.
         mended: what was kept although something was wrong.
         split_sizes: set -> utterances.
-        seconds_per_frame: hop size / sample rate.
+        seconds: how long the kept utterances are together.
     """
-    seen = Counter(phone for record in records for phone in record["phones"])
     by_reason: dict[str, list[list[str]]] = {}
     for entry in sorted(skipped):
         by_reason.setdefault(entry.reason, []).append([entry.utt_id, entry.detail])
@@ -40,11 +39,18 @@ def build_report(
     return {
         "dataset": dataset,
         "kept": len(records),
-        "hours": round(sum(record["num_frames"] for record in records) * seconds_per_frame / 3600, 4),
+        "hours": round(seconds / 3600, 4),
         "splits": dict(split_sizes),
         "speakers": dict(sorted(Counter(record["speaker"] for record in records).items())),
         "skipped": dict(sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))),
         "mended": dict(sorted(by_mend.items(), key=lambda item: (-len(item[1]), item[0]))),
+    }
+
+
+def count_phones(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the report of an acoustic model's features tells besides: the phones there are, and those there are not."""
+    seen = Counter(phone for record in records for phone in record["phones"])
+    return {
         "phones": dict(sorted(seen.items(), key=lambda item: (-item[1], item[0]))),
         "phones_never_seen": _never_seen(seen),
     }
@@ -77,10 +83,11 @@ def render_page(report: Mapping[str, Any]) -> str:
     lines += _entries(report["mended"], most=_MENDED_SHOWN)
     if "alignment" in report:
         lines += _alignment(report["alignment"])
-    lines += ["## Phones", "", "| phone | count |", "|---|---|"]
-    lines += [f"| {phone} | {count:,} |" for phone, count in report["phones"].items()]
-    never = " ".join(report["phones_never_seen"]) or "none"
-    lines += ["", f"Never seen, so that a model cannot learn them: {never}"]
+    if "phones" in report:
+        lines += ["## Phones", "", "| phone | count |", "|---|---|"]
+        lines += [f"| {phone} | {count:,} |" for phone, count in report["phones"].items()]
+        never = " ".join(report["phones_never_seen"]) or "none"
+        lines += ["", f"Never seen, so that a model cannot learn them: {never}"]
     return "\n".join(lines) + "\n"
 
 
