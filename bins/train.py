@@ -64,7 +64,7 @@ def _train(
     from models.resume import check_same_data, check_same_model, find_resume_point, portable
 
     make_trainer = trainer_class(config)
-    checkpoint = find_resume_point(exp_dir, resume, resume_from, first_process)
+    checkpoint = find_resume_point(exp_dir, resume, resume_from, make_trainer.checkpoint_files, first_process)
     if checkpoint is not None:
         check_same_model(config, checkpoint)
         check_same_data(data_dir, checkpoint, make_trainer.data_files)

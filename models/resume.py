@@ -12,13 +12,16 @@ from utils.jsonl import read_json
 from utils.logging import logger
 
 
-def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, first_process: bool = True) -> Path | None:
+def find_resume_point(
+    exp_dir: Path, resume: bool, resume_from: Path | None, files: Sequence[str], first_process: bool = True
+) -> Path | None:
     """The checkpoint to go on from, or None to start; never a second run mixed into the first one's folder.
 
     Args:
         exp_dir: the experiment's folder, which need not exist.
         resume: --resume was given.
         resume_from: --resume_from_ckpt_path, a checkpoint folder of any experiment of the same model.
+        files: names that every checkpoint of the model has.
         first_process: of several, it alone asks whether the folder exists: it is the one that makes it.
 
     Raises:
@@ -27,7 +30,7 @@ def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, fir
     existing = list_checkpoints(exp_dir / "checkpoint")
     newest = existing[-1][1] if existing else None
     if resume_from is not None:
-        missing = _missing_files(resume_from)
+        missing = _missing_files(resume_from, files)
         if missing:
             known = f" (the newest of this experiment is {newest})" if newest else ""
             raise UserError(
@@ -54,19 +57,18 @@ def find_resume_point(exp_dir: Path, resume: bool, resume_from: Path | None, fir
             "--name, or delete the folder.",
             exit_code=2,
         )
-    if newest is not None and _missing_files(newest):
+    if newest is not None and _missing_files(newest, files):
         raise UserError(
-            f"{newest} is damaged: {', '.join(_missing_files(newest))} missing. Delete this folder: --resume then goes "
-            "on from the one before it."
+            f"{newest} is damaged: {', '.join(_missing_files(newest, files))} missing. Delete this folder: --resume "
+            "then goes on from the one before it."
         )
     if resume and newest is None:
         logger.warning("%s has no checkpoint to resume from: training starts at step 0.", exp_dir)
     return newest
 
 
-def _missing_files(checkpoint: Path) -> list[str]:
-    names = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl")
-    return [name for name in names if not (checkpoint / name).is_file()]
+def _missing_files(checkpoint: Path, files: Sequence[str]) -> list[str]:
+    return [name for name in files if not (checkpoint / name).is_file()]
 
 
 def portable(config: ExpConfig) -> dict[str, object]:

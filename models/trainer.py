@@ -1,13 +1,14 @@
 """The training loop that every model shares."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
@@ -31,21 +32,26 @@ class BatchSize(NamedTuple):
 class Trainer:
     """Trains one model: batches, optimizer steps, log, validation, checkpoints, resume.
 
-    A subclass builds its parts in `build` and owns `losses`, `validate`, `measure` and `utterance_ids`. Progress
-    counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the order of
-    the batches is a pure function of seed and epoch, the learning rate one of the step, and a checkpoint holds the
-    weights, the optimizer, every random generator and the position in the epoch.
+    A subclass builds its parts in `build` and owns `losses`, `counts`, `validate`, `measure` and `utterance_ids`.
+    Progress counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the
+    order of the batches is a pure function of seed and epoch, the learning rate one of the two, and a checkpoint holds
+    the weights, the optimizers, every random generator and the position in the epoch.
 
-    Attributes that a subclass sets in `build`: `model` and `optimizer` (both through `accelerator.prepare`), `sampler`,
+    A step is the same however its utterances are divided into batches and processes: losses are means over all that
+    the step sees (`counts`), not means of the batches' means.
+
+    Attributes that a subclass sets in `build`: `model` and `optimizers` (all through `accelerator.prepare`), `sampler`,
     `train_loader`; `unit` names what `measure` counts.
     """
 
     model: torch.nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     sampler: LengthBucketSampler
     train_loader: DataLoader
     unit = "items"
     data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
+    # Files that every checkpoint has.
+    checkpoint_files = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl")
 
     def __init__(self, config: ExpConfig, exp_dir: Path, resume_from: Path | None = None) -> None:
         """Args:
@@ -57,10 +63,11 @@ class Trainer:
         train = config.train
         self.accelerator = Accelerator(
             mixed_precision=_resolve_precision(train.mixed_precision),
-            gradient_accumulation_steps=train.gradient_accumulation_step,
+            # Buffers are the same everywhere (see MaskedBatchNorm1d): no need to send them at each step.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         set_seed(train.random_seed, device_specific=True)  # each process has dropout of its own
-        self.step, self.epoch, self.batch_in_epoch = 0, 0, 0
+        self.step, self.epoch, self.step_in_epoch = 0, 0, 0
         self.best_loss = float("inf")
         self.accelerator.register_for_checkpointing(self)
         self.build()
@@ -76,11 +83,21 @@ class Trainer:
     # What a subclass writes.
 
     def build(self) -> None:
-        """Makes the model, the optimizer and the loader."""
+        """Makes the model, the optimizers and the loader."""
         raise NotImplementedError
 
-    def losses(self, batch: Any) -> dict[str, Tensor]:
-        """One batch's losses, scalars on the device; "total" is what is minimized."""
+    def counts(self, batch: Any) -> dict[str, int]:
+        """How many of each kind of thing that losses are means over the batch (still on the CPU) holds."""
+        raise NotImplementedError
+
+    def losses(self, batch: Any, counts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One batch's losses, scalars on the device; "total" is what is minimized.
+
+        Args:
+            batch: on the device.
+            counts: what to divide sums by: the counts of all batches of the step, a process. Their names are those of
+                `counts`.
+        """
         raise NotImplementedError
 
     def validate(self) -> dict[str, float]:
@@ -100,8 +117,28 @@ class Trainer:
         raise NotImplementedError
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of an optimizer step, counted from 1."""
+        """The learning rate of an optimizer step, counted from 1, in the present epoch."""
         raise NotImplementedError
+
+    def start_from(self, folder: Path) -> None:
+        """Takes over the weights of a trained model, and nothing else of it (--resume_type finetune).
+
+        Raises:
+            UserError: this model cannot, or the folder holds no such model.
+        """
+        raise UserError(
+            f"--resume_type finetune: {self.config.model_type} cannot start from other weights", exit_code=2
+        )
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """What best/model.safetensors gets."""
+        return self.accelerator.unwrap_model(self.model).state_dict()
+
+    def save_more(self, folder: Path) -> None:
+        """Adds files to a checkpoint, on one process."""
+
+    def load_more(self, folder: Path) -> None:
+        """Reads what `save_more` wrote, on every process."""
 
     # The loop.
 
@@ -118,11 +155,9 @@ class Trainer:
         self._log_start()
         self.model.train()
         while self.step < self.last_step:
-            for batch in self._rest_of_epoch():
-                self._run_batch(batch)
-                self.batch_in_epoch += 1
-                if not self.accelerator.sync_gradients:  # inside an accumulation: not an optimizer step yet
-                    continue
+            for batches in self._rest_of_epoch():
+                self._run_step(batches)
+                self.step_in_epoch += 1
                 self.step += 1
                 last = self.step >= self.last_step
                 if self.step % train.log_every == 0 or last:
@@ -134,30 +169,34 @@ class Trainer:
                 if last:
                     break
             else:
-                self.epoch, self.batch_in_epoch = self.epoch + 1, 0
+                self.epoch, self.step_in_epoch = self.epoch + 1, 0
         if self.writer:
             self.writer.close()
         self.accelerator.end_training()
 
-    def train_step(self, batch: Any) -> dict[str, Tensor]:
-        """Runs one batch forward and backward and, at the end of an accumulation, one optimizer step.
+    def train_step(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Runs the batches of one step forward and backward, and the optimizer once.
 
         A model with more than one optimizer writes its own.
 
+        Args:
+            batches: on the device.
+            counts: as `losses` takes them.
+
         Returns:
-            Scalars on the device, detached: the losses, and "gradient_norm" where a step was made.
+            Scalars on the device, detached: the losses, and "gradient_norm".
         """
-        accelerator = self.accelerator
-        with accelerator.accumulate(self.model):
-            losses = self.losses(batch)
-            accelerator.backward(losses["total"])
-            figures = {name: loss.detach() for name, loss in losses.items()}
-            if accelerator.sync_gradients:
-                threshold = self.config.train.grad_clip_thresh
-                figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return figures
+        accelerator, figures = self.accelerator, _Sums()
+        for number, batch in enumerate(batches, 1):
+            # Processes exchange gradients once a step, with the last batch.
+            with nullcontext() if number == len(batches) else accelerator.no_sync(self.model):
+                losses = self.losses(batch, counts)
+                accelerator.backward(losses["total"])
+            figures.add(losses)
+        norm = accelerator.clip_grad_norm_(self.model.parameters(), self.config.train.grad_clip_thresh)
+        self.optimizers[0].step()
+        self.optimizers[0].zero_grad()
+        return {**figures, "gradient_norm": norm}
 
     @property
     def last_step(self) -> int:
@@ -167,7 +206,7 @@ class Trainer:
         if train.max_steps is not None:
             ends.append(train.max_steps)
         if train.max_epoch is not None:
-            ends.append(max(1, train.max_epoch * len(self.sampler) // train.gradient_accumulation_step))
+            ends.append(train.max_epoch * self.sampler.num_steps)
         return min(ends)
 
     def make_loader(self, dataset: Any, sampler: LengthBucketSampler) -> DataLoader:
@@ -187,14 +226,20 @@ class Trainer:
         )
 
     def make_sampler(self, lengths: list[int]) -> LengthBucketSampler:
-        """This process's share of the training batches."""
-        accelerator = self.accelerator
+        """This process's share of the training batches.
+
+        Raises:
+            UserError: there are fewer utterances than batches in a step.
+        """
+        train, accelerator = self.config.train, self.accelerator
+        processes, accumulation = accelerator.num_processes, train.gradient_accumulation_step
+        if len(lengths) < processes * accumulation:
+            raise UserError(
+                f"{len(lengths)} training utterances are too few for {processes} processes and "
+                f"train.gradient_accumulation_step = {accumulation}: each batch needs one"
+            )
         return LengthBucketSampler(
-            lengths,
-            self.config.train.batch_size,
-            self.config.train.random_seed,
-            accelerator.num_processes,
-            accelerator.process_index,
+            lengths, train.batch_size, train.random_seed, processes, accelerator.process_index, accumulation
         )
 
     def to_device(self, batch: Any) -> Any:
@@ -204,17 +249,17 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands, and what the order of the batches depends on; part of a checkpoint."""
-        position = {name: getattr(self, name) for name in ("step", "epoch", "batch_in_epoch", "best_loss")}
+        position = {name: getattr(self, name) for name in ("step", "epoch", "step_in_epoch", "best_loss")}
         return {**position, "order": self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes to where `state_dict` stood, or to the start of its epoch where the batches are no longer the same."""
-        for name in ("step", "epoch", "batch_in_epoch", "best_loss"):
+        for name in ("step", "epoch", "step_in_epoch", "best_loss"):
             setattr(self, name, state[name])
         now = self._order()
         changed = [f"{name} {state['order'][name]} -> {now[name]}" for name in now if state["order"][name] != now[name]]
         if changed:
-            self.batch_in_epoch = 0
+            self.step_in_epoch = 0
             logger.warning(
                 "The batches are no longer those of the checkpoint (%s): its epoch begins again.", ", ".join(changed)
             )
@@ -222,6 +267,7 @@ class Trainer:
     def _load(self, checkpoint: Path) -> None:
         try:
             self.accelerator.load_state(str(checkpoint))
+            self.load_more(checkpoint)
         except Exception as error:  # torch, safetensors and accelerate each have errors of their own for a damaged file
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(
@@ -233,25 +279,37 @@ class Trainer:
         train = self.config.train
         return {
             "batch_size": train.batch_size,
+            "gradient_accumulation_step": train.gradient_accumulation_step,
             "random_seed": train.random_seed,
             "processes": self.accelerator.num_processes,
             "utterances": len(self.sampler.lengths),
         }
 
-    def _rest_of_epoch(self) -> Iterator[Any]:
-        self.sampler.set_position(self.epoch, self.batch_in_epoch)
-        return iter(self.train_loader)
+    def _rest_of_epoch(self) -> Iterator[tuple[Any, ...]]:
+        """The batches of each step that is left."""
+        self.sampler.set_position(self.epoch, self.step_in_epoch)
+        batches = iter(self.train_loader)
+        return zip(*[batches] * self.sampler.accumulation, strict=True)
 
-    def _run_batch(self, batch: Any) -> None:
-        size = self.measure(batch)
+    def _run_step(self, batches: Sequence[Any]) -> None:
+        size = BatchSize(*map(sum, zip(*map(self.measure, batches), strict=True)))
         rate = self.learning_rate(self.step + 1)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        losses = self.train_step(self.to_device(batch))
-        self.window.add(batch.index, size, losses)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        counts = self._total_counts(batches)
+        losses = self.train_step([self.to_device(batch) for batch in batches], counts)
+        self.window.add(torch.cat([batch.index for batch in batches]), size, losses)
         # A look at the loss costs nothing here. A GPU, or other processes, are asked at the log.
         if self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1:
             self._check_finite()
+
+    def _total_counts(self, batches: Sequence[Any]) -> dict[str, Tensor]:
+        """The counts of a step's batches, summed over batches and averaged over processes, as gradients are."""
+        counts = [self.counts(batch) for batch in batches]
+        totals = torch.tensor([sum(own[name] for own in counts) for name in counts[0]], dtype=torch.float32)
+        totals = self.accelerator.reduce(totals.to(self.accelerator.device, non_blocking=True), "mean")
+        return dict(zip(counts[0], totals.unbind(), strict=True))
 
     def _check_finite(self) -> None:
         """Stops where a loss or a gradient was NaN or infinite since the last look, on any process."""
@@ -260,7 +318,7 @@ class Trainer:
         own = int(self.window.first_bad)
         names = ", ".join(self.utterance_ids(self.window.indices[own])) if own >= 0 else "those of another process"
         raise UserError(
-            f"The loss became NaN or infinite near step {self.step + 1}. The batch's utterances: {names}. Look at "
+            f"The loss became NaN or infinite near step {self.step + 1}. The utterances of that step: {names}. Look at "
             "their features (or take them out of the corpus and run stage 1 again), or lower train.adam.lr; then go on "
             "from the last checkpoint with --resume."
         )
@@ -319,8 +377,8 @@ class Trainer:
         if better:
             self.best_loss = selection
             if self.accelerator.is_main_process:
-                weights = self.accelerator.unwrap_model(self.model).state_dict()
-                save_weights(self.exp_dir / "best/model.safetensors", weights, {"step": self.step, "loss": selection})
+                info = {"step": self.step, "loss": selection}
+                save_weights(self.exp_dir / "best/model.safetensors", self.best_weights(), info)
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         logger.info("validation at step %s: %s%s", f"{self.step:,}", text, "  (best so far)" if better else "")
         self.window.started += time.perf_counter() - began  # the log's speed is that of training alone
@@ -335,6 +393,7 @@ class Trainer:
         self.accelerator.save_state(str(temporary))
         self.accelerator.wait_for_everyone()  # save_state is no barrier
         if self.accelerator.is_main_process:
+            self.save_more(temporary)
             temporary.rename(final)
             prune_checkpoints(folder, self.config.train.keep_last)
             logger.info("saved %s", final)
@@ -347,24 +406,33 @@ class Trainer:
                 self.writer.add_scalar(f"{group}/{name}", value, self.step)
 
 
+class _Sums(dict[str, Tensor]):
+    """Scalars by name, added up over batches."""
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Adds, without their graphs."""
+        for name, value in values.items():
+            self[name] = self[name] + value.detach() if name in self else value.detach()
+
+
 class _Window:
     """What happened since the last line of the log. Losses stay on the device until they are asked for."""
 
     def __init__(self, device: torch.device) -> None:
         self.started = time.perf_counter()
         self.real, self.padded, self.steps = 0, 0, 0
-        self.sums: dict[str, Tensor] = {}
+        self.sums = _Sums()
         self.counts: dict[str, int] = {}
-        self.first_bad = torch.tensor(-1, device=device)  # the first batch with a loss or gradient that is not finite
-        self.indices: list[Tensor] = []  # the utterances of each batch
+        self.first_bad = torch.tensor(-1, device=device)  # the first step with a loss or gradient that is not finite
+        self.indices: list[Tensor] = []  # the utterances of each step
 
     def add(self, index: Tensor, size: BatchSize, losses: dict[str, Tensor]) -> None:
-        """Takes note of one batch."""
+        """Takes note of one step."""
         self.real += size.real
         self.padded += size.padded
-        self.steps += "gradient_norm" in losses
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0) + value
+        self.steps += 1
+        self.sums.add(losses)
+        for name in losses:  # not every step has every loss
             self.counts[name] = self.counts.get(name, 0) + 1
         finite = torch.stack([value.float() for value in losses.values()]).isfinite().all()
         self.first_bad = torch.where((self.first_bad < 0) & ~finite, len(self.indices), self.first_bad)

@@ -1,6 +1,9 @@
-"""Batch normalization whose statistics padding cannot move."""
+"""Batch normalization whose statistics neither padding nor the number of processes can move."""
+
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 
@@ -8,7 +11,8 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     """Batch normalization (arXiv:1502.03167) over the valid positions of [B, T, C]; `nn.BatchNorm1d`'s state dict.
 
     In training, mean and variance are those of the positions that are not padding, in float32, and so are the running
-    ones. Written as sums, which need no gathering of valid positions and so never wait for the device.
+    ones; where several processes train together, of all their positions. Written as sums, which need no gathering of
+    valid positions and so never wait for the device.
     """
 
     momentum: float
@@ -35,18 +39,38 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     def _statistics(self, x: Tensor, padding_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and biased variance [C] of the valid positions; moves the running ones."""
         if padding_mask is None:
-            count = torch.full((), x.size(0) * x.size(1), dtype=x.dtype, device=x.device)
-            mean = x.mean(dim=(0, 1))
-            centered = x - mean
-        else:
-            padding = padding_mask.unsqueeze(-1)
-            count = (~padding_mask).sum().clamp(min=1).to(x.dtype)
-            mean = x.masked_fill(padding, 0).sum(dim=(0, 1)) / count
-            centered = (x - mean).masked_fill(padding, 0)
-        variance = centered.square().sum(dim=(0, 1)) / count
+            padding_mask = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        padding = padding_mask.unsqueeze(-1)
+        own = torch.cat([x.masked_fill(padding, 0).sum(dim=(0, 1)), (~padding_mask).sum()[None].to(x.dtype)])
+        total, count = _sum_over_processes(own).split([x.size(-1), 1])
+        count = count.clamp(min=1)
+        mean = total / count
+        centered = (x - mean).masked_fill(padding, 0)
+        variance = _sum_over_processes(centered.square().sum(dim=(0, 1))) / count
         with torch.no_grad():
             unbiased = variance * (count / (count - 1).clamp(min=1))
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)
             self.num_batches_tracked.add_(1)
         return mean, variance
+
+
+def _sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of a tensor over all processes that train together."""
+    return _SumOverProcesses.apply(x) if dist.is_initialized() and dist.get_world_size() > 1 else x
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """y = sum of x over processes; every process' loss depends on y, so the gradients are summed, too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient

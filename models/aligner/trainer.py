@@ -52,7 +52,8 @@ class AlignerTrainer(Trainer):
         model = Aligner(config.model, len(self.train_set.symbols), config.preprocess.n_mel)
         adam = config.train.adam
         optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.model, prepared = self.accelerator.prepare(model, optimizer)
+        self.optimizers = [prepared]
         self.guess: FlatStart | None = None
 
     def learning_rate(self, step: int) -> float:
@@ -79,7 +80,11 @@ class AlignerTrainer(Trainer):
         """The ids of a batch's utterances, given its `index` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
-    def losses(self, batch: AlignerBatch) -> dict[str, Tensor]:
+    def counts(self, batch: AlignerBatch) -> dict[str, int]:
+        """None: a step is one batch of one process."""
+        return {}
+
+    def losses(self, batch: AlignerBatch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One batch's, with the weights that they have at this step."""
         share = (self.step + 1) / self.last_step
         return self._losses(self.model, batch, self.guess_weight(share), self.binarization_weight(share))

@@ -58,6 +58,30 @@ def test_little_padding_at_the_lengths_of_read_speech():
     assert padded / lengths.sum() < 1.05
 
 
-def test_fewer_utterances_than_processes_is_an_error():
-    with pytest.raises(ValueError, match="2 utterances cannot feed 3"):
-        LengthBucketSampler([5, 6], 4, 0, 3, 0)
+@given(LENGTHS, st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(0, 3))
+def test_a_step_holds_the_same_utterances_however_it_is_divided(lengths, batch_size, processes, accumulation, epoch):
+    parts = processes * accumulation
+    if len(lengths) < parts:
+        lengths = lengths * parts
+
+    def steps(batch_size, processes, accumulation):
+        samplers = [LengthBucketSampler(lengths, batch_size, 7, processes, i, accumulation) for i in range(processes)]
+        for sampler in samplers:
+            sampler.set_position(epoch)
+        batches = [list(sampler) for sampler in samplers]
+        assert all(len(own) == samplers[0].num_steps * accumulation for own in batches)
+        return [
+            sorted(row for own in batches for batch in own[at : at + accumulation] for row in batch)
+            for at in range(0, len(batches[0]), accumulation)
+        ]
+
+    divided, whole = steps(batch_size, processes, accumulation), steps(batch_size * parts, 1, 1)
+    if len(lengths) % (batch_size * parts) in {0, *range(parts, batch_size * parts)}:  # no rest is left out
+        assert divided == whole
+    else:
+        assert len(divided) == len(whole) - 1
+
+
+def test_fewer_utterances_than_batches_in_a_step_is_an_error():
+    with pytest.raises(ValueError, match="5 utterances cannot feed 3 processes with 2 batches each"):
+        LengthBucketSampler([5] * 5, 4, 0, 3, 0, 2)

@@ -1,5 +1,6 @@
 """The training loss of FastSpeech 2 (arXiv:2006.04558, sec. 2.2, with the PostNet's mel as in Amphion)."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -25,26 +26,30 @@ class Targets(Protocol):
     def mel(self) -> Tensor: ...  # [B, T, n_mel] float32 log-mel
 
 
-def fastspeech2_loss(output: FastSpeech2Output, batch: Targets) -> dict[str, Tensor]:
+def fastspeech2_loss(
+    output: FastSpeech2Output, batch: Targets, counts: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """L1 of both mels, squared errors of pitch, energy and log(duration + 1): means over what is not padding, summed.
 
     Args:
         output: of the model, with the durations of the batch.
         batch: targets.
+        counts: "frames" and "phones" to take the means over; None: the batch's own.
 
     Returns:
         Scalars, float32: "mel", "mel_postnet", "duration", "pitch", "energy" and their sum "total".
     """
     phone_padding, mel_padding = output.phone_padding_mask, output.mel_padding_mask
-    num_frames, num_phones = (~mel_padding).sum().clamp(min=1), (~phone_padding).sum().clamp(min=1)
+    if counts is None:
+        counts = {"frames": (~mel_padding).sum().clamp(min=1), "phones": (~phone_padding).sum().clamp(min=1)}
 
     def mel_loss(mel: Tensor) -> Tensor:
         error = (mel.float() - batch.mel.float()).abs().masked_fill(mel_padding.unsqueeze(-1), 0)
-        return error.sum() / (num_frames * mel.size(-1))
+        return error.sum() / (counts["frames"] * mel.size(-1))
 
     def phone_loss(prediction: Tensor, target: Tensor) -> Tensor:
         error = F.mse_loss(prediction.float(), target.float(), reduction="none").masked_fill(phone_padding, 0)
-        return error.sum() / num_phones
+        return error.sum() / counts["phones"]
 
     losses = {
         "mel": mel_loss(output.mel),

@@ -40,7 +40,8 @@ class FastSpeech2Trainer(Trainer):
         )
         adam = config.train.adam
         optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.model, prepared = accelerator.prepare(model, optimizer)
+        self.optimizers = [prepared]
         mel = config.preprocess.mel
         self.griffin_lim = GriffinLim(
             mel.sample_rate, mel.n_fft, mel.win_size, mel.hop_size, mel.n_mel, mel.fmin, mel.fmax
@@ -60,9 +61,13 @@ class FastSpeech2Trainer(Trainer):
         """The ids of a batch's utterances, given its `index` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
-    def losses(self, batch: FastSpeech2Batch) -> dict[str, Tensor]:
+    def counts(self, batch: FastSpeech2Batch) -> dict[str, int]:
+        """Mel frames and phones."""
+        return {"frames": int(batch.mel_lengths.sum()), "phones": int(batch.phone_lengths.sum())}
+
+    def losses(self, batch: FastSpeech2Batch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One batch's; see `fastspeech2_loss`."""
-        return fastspeech2_loss(_forced(self.model, batch), batch)
+        return fastspeech2_loss(_forced(self.model, batch), batch, counts)
 
     def validate(self) -> dict[str, float]:
         """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
