@@ -13,6 +13,7 @@ from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
 from utils.program import Parser, run
+from utils.team import join_team
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
@@ -51,19 +52,34 @@ def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
 
 
 def main() -> None:
-    """Runs stage 1."""
+    """Runs stage 1; where a launcher started several processes, the first leads and the others help it."""
     arguments = parse_arguments(
         "Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
     )
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
+    num_workers = arguments.num_workers or available_cores()
+    with join_team(num_workers) as team:
+        if team is None or team.leads:
+            make_features(config, name, folder, num_workers)
+        else:
+            from processors.pool import help_leader
 
+            help_leader(team, num_workers)
+
+
+def make_features(config: ExpConfig, name: str, folder: Path, num_workers: int) -> None:
+    """Makes the features of a corpus, and tells what came of it.
+
+    Raises:
+        UserError: the corpus cannot be used, or another run is at work.
+        OSError: a file cannot be written.
+    """
     from bins._alignment import align_corpus, is_wanted
     from preprocessors import read_corpus
     from processors.pipeline import preprocess
 
     corpus = read_corpus(name, folder)
-    num_workers = arguments.num_workers or available_cores()
     with exclusive(Path(config.preprocess.processed_dir) / name):
         learned = None
         if is_wanted(config.preprocess, folder, corpus):

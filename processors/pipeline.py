@@ -10,7 +10,7 @@ from config.schema import AudioConfig, PreprocessConfig
 from processors.finalize import LOCK, finalize, inputs_digest, is_final
 from processors.pitch import check_extractor
 from processors.plan import ShardPlan, find_textgrids, header_of, is_fresh, plan_shards
-from processors.pool import make_shards
+from processors.pool import count_processes, make_shards
 from processors.report import num_skipped, reasons_table
 from text.lexicon import LexiconError, read_lexicon
 from utils.atomic import TEMPORARY_SUFFIX
@@ -141,7 +141,7 @@ def update(
         pitch = f" ({config.pitch_extractor} pitch)" if isinstance(config, PreprocessConfig) else ""
         print(
             f"{total - num_stale:,} are up to date; making features of {num_stale:,}{pitch} "
-            f"in {min(num_workers, len(stale))} processes",
+            f"in {count_processes(num_workers, len(stale))} processes",
             flush=True,
         )
         with Progress(total, "utterances", "features", initial=total - num_stale) as progress:
