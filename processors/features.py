@@ -13,6 +13,7 @@ from modules.mel import MelSpectrogram
 from processors.audio import load_waveform
 from processors.durations import utterance_alignment
 from processors.energy import frame_energy
+from processors.extracted import Extracted
 from processors.phone_average import fill_unvoiced, phone_average
 from processors.pitch import extract_pitch
 from processors.skip import SkipUtterance
@@ -20,14 +21,6 @@ from text.frontend import Frontend, Pronunciation, UnpronounceableError
 from text.pauses import place_marks
 from text.symbols import SYMBOLS, SymbolTable, UnknownSymbolError
 from utils.utterance import Utterance
-
-
-class Features(NamedTuple):
-    """What stage 2 trains on, of one utterance."""
-
-    phones: list[str]  # tokens of text.symbols, S of them
-    arrays: dict[str, np.ndarray]  # a key for each of utils.shards.FEATURES
-    mended: list[tuple[str, str]]  # what was wrong but could be mended, and what was found there
 
 
 class AlignerInputs(NamedTuple):
@@ -56,7 +49,7 @@ class FeatureExtractor:
             mel.sample_rate, mel.n_fft, mel.win_size, mel.hop_size, mel.n_mel, mel.fmin, mel.fmax
         )
 
-    def extract(self, utterance: Utterance, textgrid_path: Path | None) -> Features:
+    def extract(self, utterance: Utterance, textgrid_path: Path | None) -> Extracted:
         """All features of one utterance, cut to [start of the first phone, end of the last].
 
         Mel, pitch and energy are computed on the whole recording and cut then, so that no frame sees an artificial
@@ -65,6 +58,9 @@ class FeatureExtractor:
         Args:
             utterance: what to read.
             textgrid_path: its alignment, None where there is none.
+
+        Returns:
+            An array for each of utils.shards.FEATURES, and the tokens of text.symbols that they are of.
 
         Raises:
             SkipUtterance: it cannot be used; the reason says why.
@@ -98,7 +94,8 @@ class FeatureExtractor:
             "phone_energy": phone_average(energy, durations),
         }
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        return Features(phones, contiguous, [(what, "") for what in mended_audio] + mended)
+        facts = {"text": utterance.text, "phones": phones, "num_frames": len(mel)}
+        return Extracted(facts, contiguous, [(what, "") for what in mended_audio] + mended)
 
     def aligner_inputs(self, utterance: Utterance) -> AlignerInputs:
         """What the aligner needs of one utterance.

@@ -47,6 +47,11 @@ def is_final(out_dir: Path, digest: str) -> bool:
         return False
 
 
+def holds_acoustic_features(out_dir: Path) -> bool:
+    """Whether stage 1 has finished an acoustic model's features in a folder."""
+    return any((out_dir / name).exists() for name in _TABLES)
+
+
 def finalize(
     out_dir: Path,
     dataset: str,

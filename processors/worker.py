@@ -12,9 +12,10 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from config.schema import PreprocessConfig
+from config.schema import AudioConfig, PreprocessConfig, VocoderPreprocessConfig
+from processors.extracted import Extracted
 from processors.plan import ShardPlan
 from processors.skip import SkipUtterance
 from utils.errors import UserError
@@ -22,27 +23,35 @@ from utils.shards import feature_key, write_shard
 from utils.utterance import Mended, Skipped, Utterance
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from processors.clips import ClipExtractor
     from processors.features import FeatureExtractor
 
 # One thread a worker: more would only get in each other's way (a busy core then costs 1x, not 6x).
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
 
-_extractor: FeatureExtractor | None = None
+_extractor: FeatureExtractor | ClipExtractor | None = None
 
 
-def start(config: PreprocessConfig) -> None:
+def start(config: AudioConfig) -> None:
     """Prepares a worker process; the parent has put `ONE_THREAD` into its environment."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent alone answers it
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    global _extractor
+    _extractor = _make_extractor(config)
+
+
+def _make_extractor(config: AudioConfig) -> FeatureExtractor | ClipExtractor:
+    if isinstance(config, VocoderPreprocessConfig):
+        from processors.clips import ClipExtractor
+
+        return ClipExtractor(config)
+    assert isinstance(config, PreprocessConfig), config
     import torch
 
     torch.set_num_threads(1)
     from processors.features import FeatureExtractor
 
-    global _extractor
-    _extractor = FeatureExtractor(config)
+    return FeatureExtractor(config)
 
 
 def _die_with_parent() -> None:
@@ -63,14 +72,8 @@ def make_shard(plan: ShardPlan) -> dict[str, Any]:
     Raises:
         OSError: the shard cannot be written.
     """
-
-    def features(utterance: Utterance, textgrid_path: Path | None) -> _Found:
-        assert _extractor is not None, "start() runs first in every worker"
-        found = _extractor.extract(utterance, textgrid_path)
-        facts = {"phones": found.phones, "num_frames": len(found.arrays["mel"])}
-        return _Found({"text": utterance.text, **facts}, found.arrays, found.mended)
-
-    return _make(plan, features)
+    assert _extractor is not None, "start() runs first in every worker"
+    return _make(plan, _extractor.extract)
 
 
 def make_inputs_shard(plan: ShardPlan) -> dict[str, Any]:
@@ -83,22 +86,20 @@ def make_inputs_shard(plan: ShardPlan) -> dict[str, Any]:
         OSError: the shard cannot be written.
     """
 
-    def inputs(utterance: Utterance, _: Path | None) -> _Found:
-        assert _extractor is not None, "start() runs first in every worker"
-        found = _extractor.aligner_inputs(utterance)
+    from processors.features import FeatureExtractor
+
+    extractor = _extractor
+    assert isinstance(extractor, FeatureExtractor), "start() runs first in every worker, with a model's that has texts"
+
+    def inputs(utterance: Utterance, _: Path | None) -> Extracted:
+        found = extractor.aligner_inputs(utterance)
         facts = {"phones": found.phones, "words": found.words, "num_frames": len(found.mel)}
-        return _Found({**facts, "seconds": found.seconds}, {"mel": found.mel}, [])
+        return Extracted({**facts, "seconds": found.seconds}, {"mel": found.mel}, [])
 
     return _make(plan, inputs)
 
 
-class _Found(NamedTuple):
-    facts: dict[str, Any]  # of the utterance's record
-    arrays: dict[str, np.ndarray]
-    mended: list[tuple[str, str]]
-
-
-def _make(plan: ShardPlan, extract: Callable[[Utterance, Path | None], _Found]) -> dict[str, Any]:
+def _make(plan: ShardPlan, extract: Callable[[Utterance, Path | None], Extracted]) -> dict[str, Any]:
     arrays = {}
     records: list[dict[str, Any]] = []
     skipped: list[Skipped] = []

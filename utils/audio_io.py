@@ -81,6 +81,11 @@ def resample(wav: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     return soxr.resample(wav, rate, new_rate, quality="HQ") if rate != new_rate else wav
 
 
+def to_pcm16(wav: np.ndarray) -> np.ndarray:
+    """Float [N], full scale is 1, to int16: clipped where it is beyond full scale, not wrapped around."""
+    return np.clip(np.rint(np.asarray(wav, dtype=np.float64) * 32768), -32768, 32767).astype(np.int16)
+
+
 def write_wav(path: Path, wav: np.ndarray, sample_rate: int) -> None:
     """Writes float [N] as 16-bit PCM.
 
@@ -92,7 +97,6 @@ def write_wav(path: Path, wav: np.ndarray, sample_rate: int) -> None:
     """
     if not np.isfinite(wav).all():
         raise ValueError(f"{path.name}: some samples are not finite")
-    pcm = np.clip(np.rint(np.asarray(wav, dtype=np.float64) * 32768), -32768, 32767).astype(np.int16)
     memory = io.BytesIO()  # a full disk is then an OSError of ours, not one lost in libsndfile
-    soundfile.write(memory, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    soundfile.write(memory, to_pcm16(wav), sample_rate, subtype="PCM_16", format="WAV")
     path.write_bytes(memory.getvalue())

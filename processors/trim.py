@@ -1,0 +1,30 @@
+"""Silence at the ends of a recording, cut off."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MARGIN = 2  # frames kept beside what is loud enough (23 ms at the default hop): a soft onset is quieter still
+
+
+def trim_silence(wav: np.ndarray, hop_size: int, trim_db: float | None) -> np.ndarray:
+    """Cuts silence off both ends, in whole frames of hop_size samples counted from the recording's start.
+
+    So the mel frames of what is left lie where those of the whole recording do.
+
+    Args:
+        wav: float32 [N].
+        hop_size: samples in a frame.
+        trim_db: frames at the ends that are this much quieter (RMS) than the loudest one are silence; None: there is
+            none.
+
+    Returns:
+        A part of wav, float32 [M]; M is a multiple of hop_size.
+    """
+    num_frames = len(wav) // hop_size
+    if trim_db is None or num_frames == 0:
+        return wav[: num_frames * hop_size]
+    power = np.square(wav[: num_frames * hop_size].reshape(num_frames, hop_size)).mean(axis=1, dtype=np.float64)
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-trim_db / 10))
+    first, last = max(0, loud[0] - MARGIN), min(num_frames, loud[-1] + 1 + MARGIN)
+    return wav[first * hop_size : last * hop_size]
