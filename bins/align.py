@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bins.preprocess import corpus_folder, parse_arguments
 from config.load import load_config
+from config.schema import PreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
@@ -18,6 +19,8 @@ def main() -> None:
     arguments = parse_arguments("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
+    if not isinstance(config.preprocess, PreprocessConfig):
+        raise UserError(f"{arguments.config}: {config.model_type} needs no alignment: give a model's that has texts", 2)
 
     from bins._alignment import align_corpus
     from preprocessors import read_corpus

@@ -2,18 +2,23 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 
 from config.load import load_config
-from config.schema import ExpConfig
+from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
 from utils.program import Parser, run
 from utils.team import join_team
+
+if TYPE_CHECKING:
+    from processors.pipeline import Summary
+    from utils.utterance import Corpus
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
@@ -45,10 +50,15 @@ def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
     if folder.startswith("[") and folder.endswith("]"):
         raise UserError(
             f'{config_path}: dataset_path.{name} is still the placeholder "{folder}": put the folder of your corpus '
-            "there, the one that holds metadata.csv and wavs/",
+            f"there, the one that holds {'metadata.csv and wavs/' if _needs_text(config) else 'its recordings'}",
             2,
         )
     return name, Path(folder)
+
+
+def _needs_text(config: ExpConfig) -> bool:
+    """Whether the model learns from texts: a vocoder does from recordings alone."""
+    return not isinstance(config.preprocess, VocoderPreprocessConfig)
 
 
 def main() -> None:
@@ -75,17 +85,30 @@ def make_features(config: ExpConfig, name: str, folder: Path, num_workers: int) 
         UserError: the corpus cannot be used, or another run is at work.
         OSError: a file cannot be written.
     """
+    from preprocessors import read_corpus, read_recordings
+
+    corpus = read_corpus(name, folder) if _needs_text(config) else read_recordings(name, folder)
+    with exclusive(Path(config.preprocess.processed_dir) / name):
+        if isinstance(config.preprocess, VocoderPreprocessConfig):
+            from processors.recordings import preprocess_recordings
+
+            summary = preprocess_recordings(config.preprocess, name, corpus, num_workers)
+        else:
+            assert isinstance(config.preprocess, PreprocessConfig)
+            summary = _make_acoustic_features(config.preprocess, name, folder, corpus, num_workers)
+    print("\n".join(summary.lines()))
+
+
+def _make_acoustic_features(
+    config: PreprocessConfig, name: str, folder: Path, corpus: "Corpus", num_workers: int
+) -> "Summary":
     from bins._alignment import align_corpus, is_wanted
-    from preprocessors import read_corpus
     from processors.pipeline import preprocess
 
-    corpus = read_corpus(name, folder)
-    with exclusive(Path(config.preprocess.processed_dir) / name):
-        learned = None
-        if is_wanted(config.preprocess, folder, corpus):
-            corpus, learned = align_corpus(config.preprocess, name, folder, corpus, num_workers)
-        summary = preprocess(config.preprocess, name, folder, corpus, num_workers, learned)
-    print("\n".join(summary.lines()))
+    learned = None
+    if is_wanted(config, folder, corpus):
+        corpus, learned = align_corpus(config, name, folder, corpus, num_workers)
+    return preprocess(config, name, folder, corpus, num_workers, learned)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ METADATA = "metadata.csv"
 LAYOUT = f'{METADATA} with lines "id|text" or "id|text|normalized text", and wavs/<id>.wav'
 
 
-def read(root: Path, name: str) -> Corpus:
+def read(root: Path, name: str, needs_text: bool = True) -> Corpus:
     """Reads a corpus in LJSpeech's layout.
 
     The text is the normalized column where a line has one. Quotation marks are text: the format knows no quoting.
@@ -20,6 +20,7 @@ def read(root: Path, name: str) -> Corpus:
     Args:
         root: folder of the corpus.
         name: of the corpus, which is also its one speaker's.
+        needs_text: False: texts are not read, so that a line without a usable one is used as well.
 
     Raises:
         UserError: the folder or its metadata.csv is missing or cannot be read.
@@ -46,18 +47,18 @@ def read(root: Path, name: str) -> Corpus:
     # Not splitlines(): a text may hold characters that it takes for line ends, such as U+2028.
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if raw.strip():
-            _read_line(raw, f"line {number}", root, name, corpus, seen)
+            _read_line(raw, f"line {number}", root, name, needs_text, corpus, seen)
     return corpus
 
 
-def _read_line(raw: bytes, place: str, root: Path, name: str, corpus: Corpus, seen: set[str]) -> None:
+def _read_line(raw: bytes, place: str, root: Path, name: str, needs_text: bool, corpus: Corpus, seen: set[str]) -> None:
     """Adds one line's utterance, or why there is none, to `corpus`."""
 
     def skip(utt_id: str, reason: str, detail: str = "") -> None:
         corpus.skipped.append(Skipped(utt_id, reason, detail))
 
     try:
-        columns = [column.strip() for column in raw.decode("utf-8").split("|")]
+        columns = [column.strip() for column in raw.decode("utf-8", "strict" if needs_text else "replace").split("|")]
     except UnicodeDecodeError as error:
         return skip(place, "metadata line is not UTF-8", f"byte {error.start} of the line; save {METADATA} as UTF-8")
     utt_id = columns[0]
@@ -65,18 +66,22 @@ def _read_line(raw: bytes, place: str, root: Path, name: str, corpus: Corpus, se
         return skip(utt_id, "metadata line is quoted", f"{place}; write {METADATA} without quotes around its columns")
     if not _is_plain(utt_id):
         return skip(place, "id is not usable as a file name", repr(utt_id))
-    if len(columns) not in (2, 3):
+    if needs_text and len(columns) not in (2, 3):
         found = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
         return skip(utt_id, "metadata line has missing or extra columns", f"{place}: {found}, expected 2 or 3")
     if utt_id in seen:
         return skip(utt_id, "id occurs twice", f"{place}; the first one is kept")
     seen.add(utt_id)
+    wav_path = root / "wavs" / f"{utt_id}.wav"
+    if not needs_text:
+        corpus.utterances.append(Utterance(utt_id, name, "", wav_path))
+        return
     if not columns[-1] and columns[1]:
         corpus.mended.append(Mended(utt_id, "normalized text is empty: the raw text is used", ""))
     text = columns[-1] or columns[1]
     if not text:
         return skip(utt_id, "text is empty", place)
-    corpus.utterances.append(Utterance(utt_id, name, text, root / "wavs" / f"{utt_id}.wav"))
+    corpus.utterances.append(Utterance(utt_id, name, text, wav_path))
 
 
 def _is_plain(utt_id: str) -> bool:

@@ -134,7 +134,7 @@ def _in_pool(
     running: dict[Future, int] = {}
     more = True
     with _environment(worker.ONE_THREAD):
-        context = _context()
+        context = _context(worker.heavy_packages(config))
         executor = ProcessPoolExecutor(num_workers, mp_context=context, initializer=worker.start, initargs=(config,))
         try:
             while more or running:
@@ -163,11 +163,11 @@ def _in_pool(
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _context() -> BaseContext:
+def _context(packages: list[str]) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "soundfile", "soxr"])
+    context.set_forkserver_preload(packages)
     # Ctrl-C reaches the whole process group, and the server takes seconds to import all that: it is born deaf to it.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -32,6 +32,12 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "
 _extractor: FeatureExtractor | ClipExtractor | None = None
 
 
+def heavy_packages(config: AudioConfig) -> list[str]:
+    """What every worker needs and takes long to import: it is imported once, for all."""
+    audio = ["soundfile", "soxr"]
+    return audio if isinstance(config, VocoderPreprocessConfig) else ["torch", *audio]
+
+
 def start(config: AudioConfig) -> None:
     """Prepares a worker process; the parent has put `ONE_THREAD` into its environment."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent alone answers it

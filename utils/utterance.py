@@ -11,7 +11,7 @@ class Utterance(NamedTuple):
 
     utt_id: str  # unique in its corpus, usable as a file name
     speaker: str
-    text: str  # as the corpus writes it, not empty
+    text: str  # as the corpus writes it, not empty; "" where texts are not needed
     wav_path: Path
 
 

@@ -1,0 +1,69 @@
+"""A bare folder of recordings, without texts: what a vocoder can learn from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.output_names import safe_name
+from utils.utterance import Corpus, Utterance
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+LAYOUT = f"recordings ({', '.join(SUFFIXES)}), in folders of any depth"
+
+
+def read(root: Path, name: str) -> Corpus:
+    """Finds every recording in a folder and the folders inside it; what is hidden is left alone.
+
+    An id is the path inside the folder with "_" for what stands between its parts: `ann/day 1/take3.flac` is
+    `ann_day_1_take3`. Where several paths would get the same id, each gets a hash of its path besides. The speaker is
+    the topmost folder, or the corpus where a recording lies in none.
+
+    Args:
+        root: the folder.
+        name: of the corpus.
+
+    Raises:
+        UserError: there is no such folder, no recording in it, or a folder in it cannot be read.
+    """
+    if not root.is_dir():
+        raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must hold {LAYOUT}')
+    paths = sorted(_recordings(root, name))
+    if not paths:
+        raise UserError(f'dataset_path.{name} = "{root}": no recording was found; the folder must hold {LAYOUT}')
+    plain = {path: safe_name("_".join(path.with_suffix("").parts)) for path in paths}
+    taken = Counter(plain.values())
+    utterances = []
+    for path in paths:
+        utt_id = plain[path] if taken[plain[path]] == 1 else f"{plain[path]}-{_hash(path)}"
+        speaker = path.parts[0] if len(path.parts) > 1 else name
+        utterances.append(Utterance(utt_id, speaker, "", root / path))
+    return Corpus(utterances, [], [])
+
+
+def _recordings(root: Path, name: str) -> list[Path]:
+    """Paths inside the folder. A link to a folder is followed, once."""
+
+    def fail(error: OSError) -> None:
+        raise UserError(f"dataset_path.{name}: {error.filename}: {error.strerror}") from None
+
+    found, seen = [], set()
+    for folder, folders, files in os.walk(root, onerror=fail, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(inner for inner in folders if not inner.startswith("."))
+        if real in seen:  # two links to one folder, or a link back to where it stands
+            continue
+        seen.add(real)
+        found += [
+            Path(folder, file).relative_to(root)
+            for file in files
+            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+        ]
+    return found
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8]
