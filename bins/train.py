@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository'
 import os
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 
 from config.load import load_config, to_dict
 from config.schema import ExpConfig, PreprocessConfig
@@ -25,16 +26,34 @@ def main() -> None:
     parser.add_argument("--exp_name", required=True, help="the experiment's name: <log_dir>/<exp_name> holds it")
     parser.add_argument("--resume", action="store_true", help="go on from the experiment's newest checkpoint")
     parser.add_argument("--resume_from_ckpt_path", type=Path, help="go on from this checkpoint folder")
+    parser.add_argument(
+        "--resume_type",
+        choices=("resume", "finetune"),
+        default="resume",
+        help="finetune: take only the weights of --resume_from_ckpt_path, which may be a published vocoder's folder",
+    )
+    parser.add_argument("--acoustic_dir", type=Path, help="train a vocoder on the mels that this experiment makes")
     parser.add_argument("--num_workers", type=int, help="processes that load batches")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
     args = parser.parse_args()
     if args.num_workers is not None:
         args.set.append(f"train.num_workers={args.num_workers}")
     config = load_config(args.config, args.set)  # before any heavy import, so that a typo is named at once
-    train(config, args.exp_name, args.resume, args.resume_from_ckpt_path)
+    if args.acoustic_dir is not None:
+        if not config.dataset:
+            raise UserError("dataset: empty; name the corpus that the mels were made of", exit_code=2)
+        config = replace(config, dataset=(acoustic_dataset(config.dataset[0], args.acoustic_dir),))
+    resume_from, start_from = args.resume_from_ckpt_path, None
+    if args.resume_type == "finetune":
+        if resume_from is None:
+            raise UserError("--resume_type finetune needs --resume_from_ckpt_path: the weights to start from", 2)
+        resume_from, start_from = None, resume_from
+    train(config, args.exp_name, args.resume, resume_from, start_from)
 
 
-def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | None) -> None:
+def train(
+    config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | None, start_from: Path | None = None
+) -> None:
     """Trains one experiment.
 
     Args:
@@ -42,6 +61,7 @@ def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | No
         exp_name: the experiment's name, a plain folder name.
         resume: go on from the newest checkpoint.
         resume_from: go on from this checkpoint folder.
+        start_from: where nothing is gone on from, start from the weights in this folder.
 
     Raises:
         UserError: no usable features, an experiment of this name exists, or the loss became NaN.
@@ -54,11 +74,17 @@ def train(config: ExpConfig, exp_name: str, resume: bool, resume_from: Path | No
     exp_dir = Path(config.log_dir) / exp_name
     first_process = os.environ.get("RANK", "0") == "0"
     with exclusive(exp_dir) if first_process else nullcontext():
-        _train(config, exp_dir, data_dir, resume, resume_from, first_process)
+        _train(config, exp_dir, data_dir, resume, resume_from, start_from, first_process)
 
 
 def _train(
-    config: ExpConfig, exp_dir: Path, data_dir: Path, resume: bool, resume_from: Path | None, first_process: bool
+    config: ExpConfig,
+    exp_dir: Path,
+    data_dir: Path,
+    resume: bool,
+    resume_from: Path | None,
+    start_from: Path | None,
+    first_process: bool,
 ) -> None:
     from models.registry import trainer_class
     from models.resume import check_same_data, check_same_model, find_resume_point, portable
@@ -70,7 +96,7 @@ def _train(
         check_same_data(data_dir, checkpoint, make_trainer.data_files)
     elif first_process:
         shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
-    trainer = make_trainer(config, exp_dir, checkpoint)
+    trainer = make_trainer(config, exp_dir, checkpoint, start_from)
     if first_process:  # only now: what stops a training before it starts leaves no folder behind
         write_json(exp_dir / "args.json", portable(config))
         for name in make_trainer.data_files:
@@ -78,6 +104,11 @@ def _train(
         if isinstance(config.preprocess, PreprocessConfig) and config.preprocess.lexicon_path is not None:
             shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
     trainer.fit()
+
+
+def acoustic_dataset(dataset: str, acoustic_dir: Path) -> str:
+    """The data set that bins/teacher_forced.py makes: a corpus' recordings with an acoustic model's mels."""
+    return f"{dataset}-{acoustic_dir.resolve().name}"
 
 
 def check_features(config: ExpConfig) -> Path:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +25,8 @@ from utils.progress import format_seconds
 class BatchSize(NamedTuple):
     """What a batch holds, known without asking the device."""
 
-    real: int  # units of progress (mel frames, for an acoustic model)
-    padded: int  # the same with padding
+    real: float  # units of progress (mel frames, for an acoustic model)
+    padded: float  # the same with padding
 
 
 class Trainer:
@@ -53,11 +53,17 @@ class Trainer:
     # Files that every checkpoint has.
     checkpoint_files = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl")
 
-    def __init__(self, config: ExpConfig, exp_dir: Path, resume_from: Path | None = None) -> None:
+    def __init__(
+        self, config: ExpConfig, exp_dir: Path, resume_from: Path | None = None, start_from: Path | None = None
+    ) -> None:
         """Args:
         config: the whole experiment.
-        exp_dir: its folder, which exists.
+        exp_dir: its folder.
         resume_from: a checkpoint folder to go on from.
+        start_from: without one, a folder whose weights alone are taken over.
+
+        Raises:
+            UserError: the features, the checkpoint or the weights cannot be used; exp_dir is left untouched.
         """
         self.config, self.exp_dir = config, exp_dir
         train = config.train
@@ -73,6 +79,8 @@ class Trainer:
         self.build()
         if resume_from is not None:
             self._load(resume_from)
+        elif start_from is not None:
+            self.start_from(start_from)
         self.writer = (
             SummaryWriter(str(exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
             if self.accelerator.is_main_process
@@ -186,10 +194,9 @@ class Trainer:
         Returns:
             Scalars on the device, detached: the losses, and "gradient_norm".
         """
-        accelerator, figures = self.accelerator, _Sums()
+        accelerator, figures = self.accelerator, Sums()
         for number, batch in enumerate(batches, 1):
-            # Processes exchange gradients once a step, with the last batch.
-            with nullcontext() if number == len(batches) else accelerator.no_sync(self.model):
+            with self.exchanging_gradients(self.model, number == len(batches)):
                 losses = self.losses(batch, counts)
                 accelerator.backward(losses["total"])
             figures.add(losses)
@@ -197,6 +204,10 @@ class Trainer:
         self.optimizers[0].step()
         self.optimizers[0].zero_grad()
         return {**figures, "gradient_norm": norm}
+
+    def exchanging_gradients(self, model: torch.nn.Module, last: bool) -> AbstractContextManager[Any]:
+        """Around a batch's forward and backward: processes exchange gradients once a step, with its last batch."""
+        return nullcontext() if last else self.accelerator.no_sync(model)
 
     @property
     def last_step(self) -> int:
@@ -354,7 +365,7 @@ class Trainer:
             self.epoch,
             "  ".join(f"{name} {value:.4g}" for name, value in losses.items()),
             1000 * seconds / steps,
-            f"{rate:,.0f}",
+            f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}",
             self.unit,
             100 * padding,
             format_seconds(left),
@@ -406,7 +417,7 @@ class Trainer:
                 self.writer.add_scalar(f"{group}/{name}", value, self.step)
 
 
-class _Sums(dict[str, Tensor]):
+class Sums(dict[str, Tensor]):
     """Scalars by name, added up over batches."""
 
     def add(self, values: Mapping[str, Tensor]) -> None:
@@ -421,7 +432,7 @@ class _Window:
     def __init__(self, device: torch.device) -> None:
         self.started = time.perf_counter()
         self.real, self.padded, self.steps = 0, 0, 0
-        self.sums = _Sums()
+        self.sums = Sums()
         self.counts: dict[str, int] = {}
         self.first_bad = torch.tensor(-1, device=device)  # the first step with a loss or gradient that is not finite
         self.indices: list[Tensor] = []  # the utterances of each step
