@@ -9,17 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from utils.atomic import write_bytes
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # mel float32 [T, n_mel]; pitch float32 [T], Hz, 0 = unvoiced; energy float32 [T]; durations int32 [S], frames;
 # phone_pitch float32 [S], Hz; phone_energy float32 [S]. The durations sum to T.
 FEATURES = ("mel", "pitch", "energy", "durations", "phone_pitch", "phone_energy")
+# A vocoder's shards: wav int16 [num_samples]; in those made for fine-tuning also mel float16 or float32 [T, n_mel].
 
 _HEADER = "header"
 
@@ -92,3 +97,59 @@ def read_features(path: Path, utt_ids: Iterable[str], features: Iterable[str] = 
             return {key: shard.get_tensor(key) for key in keys}
     except (OSError, SafetensorError) as error:
         raise ShardError(f"{path}: {error}; run stage 1 again to make it anew") from error
+
+
+class ShardReader:
+    """The shards of one folder of features, for training: memory-mapped, opened when something of them is asked for."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Args: data_dir: what stage 1 wrote; the shards are in its folder `shards`."""
+        self._folder = data_dir / "shards"
+        self._open: dict[str, Any] = {}
+
+    def read(self, shard: str, utt_id: str, feature: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """A feature of an utterance, or a part of it; nothing else is read.
+
+        Args:
+            shard: name of the shard that holds the utterance.
+            utt_id: the utterance.
+            feature: one that the shard has.
+            start, stop: which part, along the first dimension; default: all.
+
+        Raises:
+            UserError: the shard is missing or damaged, or holds less than that.
+        """
+        try:
+            part = self._shard(shard).get_slice(feature_key(utt_id, feature))
+            length = part.get_shape()[0]
+            if stop is not None and not 0 <= start <= stop <= length:
+                raise UserError(self._damaged(shard, f"{utt_id}.{feature} ends at {length}, before {stop}"))
+            return part[start:stop]
+        except SafetensorError as error:
+            raise UserError(self._damaged(shard, str(error))) from None
+
+    def has(self, shard: str, utt_id: str, feature: str) -> bool:
+        """Whether a shard has a feature of an utterance.
+
+        Raises:
+            UserError: the shard is missing or damaged.
+        """
+        return feature_key(utt_id, feature) in self._shard(shard).keys()  # noqa: SIM118 # it is no dict
+
+    def _shard(self, name: str) -> Any:
+        if name not in self._open:
+            path = shard_path(self._folder, name)
+            if not path.is_file():
+                raise UserError(f"{path} is missing: run stage 1 again")
+            try:
+                self._open[name] = safe_open(path, framework="pt")
+            except SafetensorError as error:
+                raise UserError(self._damaged(name, str(error))) from None
+        return self._open[name]
+
+    def _damaged(self, shard: str, found: str) -> str:
+        return f"{shard_path(self._folder, shard)} is damaged ({found}): run stage 1 again"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A loader's worker process opens the shards itself."""
+        return {**self.__dict__, "_open": {}}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -13,7 +12,7 @@ from models.tts.fastspeech2.model import FeatureStats
 from text.symbols import SymbolTable, UnknownSymbolError
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl
-from utils.shards import feature_key, shard_path
+from utils.shards import ShardReader
 
 
 class FastSpeech2Batch(NamedTuple):
@@ -51,7 +50,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             self.phone_ids = [self.symbols.ids(row["phones"]) for row in self.rows]
         except UnknownSymbolError as error:
             raise UserError(f"{data_dir}: {error}; run stage 1 again") from None
-        self._shards: dict[str, Any] = {}
+        self._shards = ShardReader(data_dir)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,11 +58,10 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> FastSpeech2Batch:
         """One utterance, in the fields of a batch without their first dimension."""
         row, stats = self.rows[index], self.stats
-        shard, utt_id = self._shard(row["shard"]), row["utt_id"]
-        durations = shard.get_tensor(feature_key(utt_id, "durations")).long()
+        durations = self._read(row, "durations").long()
         spoken = durations > 0  # a mark that takes no time has neither pitch nor energy: it stands at the mean
-        pitch = (shard.get_tensor(feature_key(utt_id, "phone_pitch")) - stats.pitch_mean) / stats.pitch_std
-        energy = (shard.get_tensor(feature_key(utt_id, "phone_energy")) - stats.energy_mean) / stats.energy_std
+        pitch = (self._read(row, "phone_pitch") - stats.pitch_mean) / stats.pitch_std
+        energy = (self._read(row, "phone_energy") - stats.energy_mean) / stats.energy_std
         return FastSpeech2Batch(
             index=torch.tensor(index),
             phone_ids=torch.tensor(self.phone_ids[index]),
@@ -71,7 +69,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             durations=durations,
             pitch=pitch * spoken,
             energy=energy * spoken,
-            mel=shard.get_tensor(feature_key(utt_id, "mel")),
+            mel=self._read(row, "mel"),
             mel_lengths=torch.tensor(row["num_frames"]),
             speaker_id=torch.tensor(self.speakers[row["speaker"]]),
         )
@@ -84,20 +82,8 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         )
         return FastSpeech2Batch(*columns)
 
-    def _shard(self, name: str) -> Any:
-        if name not in self._shards:
-            path = shard_path(self.data_dir / "shards", name)
-            if not path.is_file():
-                raise UserError(f"{path} is missing: run stage 1 again")
-            try:
-                self._shards[name] = safe_open(path, framework="pt")
-            except SafetensorError as error:
-                raise UserError(f"{path} is damaged ({error}): run stage 1 again") from None
-        return self._shards[name]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A loader's worker process opens the shards itself."""
-        return {**self.__dict__, "_shards": {}}
+    def _read(self, row: dict[str, Any], feature: str) -> Tensor:
+        return self._shards.read(row["shard"], row["utt_id"], feature)
 
 
 def read_stats(folder: Path) -> FeatureStats:

@@ -1,0 +1,111 @@
+"""The clips of stage 1 as batches of crops for HiFi-GAN."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from config.schema import MelSettings
+from modules.mel import LOG_FLOOR
+from utils.crops import Crop
+from utils.jsonl import read_jsonl
+from utils.shards import ShardReader
+
+
+class HiFiGANBatch(NamedTuple):
+    """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
+
+    index: Tensor  # [B] int64, rows of the data set's manifest
+    audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
+    mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
+
+
+class HiFiGANDataset(torch.utils.data.Dataset):
+    """One split of a corpus, from which crops are read (memory-mapped).
+
+    A crop starts at a mel frame. What stands beside it is the clip's own sound, reflected at the clip's ends exactly as
+    MelSpectrogram pads a whole clip: so the crop's mel, computed without padding, is the whole clip's at these frames.
+    A clip shorter than the segment goes on with silence, as if it had been recorded so.
+    """
+
+    def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
+        """Args:
+        data_dir: what stage 1 wrote, or, with an acoustic model's mels beside the audio, what fine-tuning needs.
+        split: "train", "valid", "test" or "golden_test".
+        mel: of the vocoder.
+        segment_size: samples of a crop, a multiple of hop_size.
+
+        Raises:
+            UserError: the split or its first shard is missing or damaged.
+        """
+        self.data_dir = data_dir
+        self.rows: list[dict[str, Any]] = read_jsonl(data_dir / f"{split}.jsonl")
+        self.lengths: list[int] = [row["num_samples"] for row in self.rows]
+        self.mel, self.segment_size = mel, segment_size
+        self.margin = (mel.n_fft - mel.hop_size) // 2
+        self._shards = ShardReader(data_dir)
+        first = self.rows[0] if self.rows else None
+        self.has_mels = first is not None and self._shards.has(first["shard"], first["utt_id"], "mel")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, crop: Crop) -> HiFiGANBatch:
+        """One crop, in the fields of a batch without their first dimension.
+
+        Raises:
+            UserError: the clip's shard is missing or damaged.
+        """
+        row, hop_size = self.rows[crop.row], self.mel.hop_size
+        num_frames = self.segment_size // hop_size
+        num_starts = max(1, row["num_samples"] // hop_size - num_frames + 1)
+        first_frame = min(int(crop.fraction * num_starts), num_starts - 1)
+        return HiFiGANBatch(
+            index=torch.tensor(crop.row),
+            audio=self._audio(row, first_frame * hop_size),
+            mel=self._mel(row, first_frame, first_frame + num_frames),
+        )
+
+    def clip(self, row: int) -> tuple[Tensor, Tensor]:
+        """A whole clip.
+
+        Returns:
+            Audio, float32 [N], and the acoustic model's mel, float32 [N / hop_size, n_mel]; [0, n_mel] without one.
+
+        Raises:
+            UserError: the clip's shard is missing or damaged.
+        """
+        entry = self.rows[row]
+        return self._read_audio(entry, 0, entry["num_samples"]), self._mel(entry, 0, self._num_frames(entry))
+
+    @staticmethod
+    def collate(items: Sequence[HiFiGANBatch]) -> HiFiGANBatch:
+        """Crops, which are all of one size, as a batch."""
+        return HiFiGANBatch(*map(torch.stack, zip(*items, strict=True)))
+
+    def _audio(self, row: dict[str, Any], start: int) -> Tensor:
+        """The segment from sample `start` on, with a margin at both sides."""
+        length = max(row["num_samples"], self.segment_size)  # with the silence that a short clip goes on with
+        places = torch.arange(start - self.margin, start + self.segment_size + self.margin).abs()
+        places = torch.where(places < length, places, 2 * (length - 1) - places)
+        first, last = int(places.min()), int(places.max())
+        audio = self._read_audio(row, first, min(last + 1, row["num_samples"]))
+        return F.pad(audio, (0, last + 1 - first - len(audio)))[places - first]
+
+    def _read_audio(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
+        return self._shards.read(row["shard"], row["utt_id"], "wav", start, stop).float() / 32768
+
+    def _mel(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
+        """The acoustic model's frames; beyond the clip's end, those of silence."""
+        if not self.has_mels:
+            return torch.zeros(0, self.mel.n_mel)
+        there = min(stop, self._num_frames(row))
+        mel = self._shards.read(row["shard"], row["utt_id"], "mel", start, there).float()
+        return F.pad(mel, (0, 0, 0, stop - there), value=math.log(LOG_FLOOR))
+
+    def _num_frames(self, row: dict[str, Any]) -> int:
+        return row["num_samples"] // self.mel.hop_size
