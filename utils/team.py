@@ -28,6 +28,7 @@ JOIN_SECONDS = 300.0  # to wait for all processes to start
 BEAT_SECONDS = 5.0  # between signs of life
 SILENT_SECONDS = 60.0  # without a sign of life: dead
 POLL_SECONDS = 0.1  # between looks at the store
+LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # by these torch and accelerate know that a launcher started them
 LEAVE_SECONDS = 10.0  # that the leader, who may keep the store, stays so that the others can read its last word
 
 
@@ -236,6 +237,9 @@ def current_team() -> Team | None:
 def join_team(num_workers: int) -> Iterator[Team | None]:
     """Joins the processes that were started with this one, for the time of a `with` block.
 
+    Inside it each process looks like a single one to torch and accelerate: a training there, such as the aligner's,
+    is the leader's alone, and must not wait for the others.
+
     Args:
         num_workers: worker processes that this one will keep busy.
 
@@ -263,6 +267,7 @@ def join_team(num_workers: int) -> Iterator[Team | None]:
         ) from None
     team = Team(PrefixStore("team", store), rank, size, num_workers)
     _current = team
+    launched = {name: os.environ.pop(name) for name in LAUNCHED if name in os.environ}
     try:
         yield team
     except BaseException as error:
@@ -271,4 +276,5 @@ def join_team(num_workers: int) -> Iterator[Team | None]:
     else:
         team.leave(None)
     finally:
+        os.environ.update(launched)
         _current = None

@@ -1,5 +1,6 @@
 """Processes that share work, here threads with a store in memory: complete, once each, and no wait without end."""
 
+import os
 import re
 import threading
 import time
@@ -122,6 +123,17 @@ def test_alone_there_is_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
     with join_team(1) as team:
         assert team is None and current_team() is None
+
+
+def test_inside_a_process_looks_like_a_single_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the aligner's training, which the leader does alone, would wait for the others."""
+    monkeypatch.setattr("torch.distributed.rendezvous", lambda *_, **__: iter([(HashStore(), 0, 1)]))
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    with join_team(1) as team:
+        assert current_team() is team is not None
+        assert not {"WORLD_SIZE", "RANK", "LOCAL_RANK"} & os.environ.keys()
+    assert os.environ["WORLD_SIZE"] == "2" and current_team() is None
 
 
 def test_without_a_launcher_the_error_says_how_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
