@@ -16,10 +16,25 @@ LEAKY_SLOPE = 0.1
 LAST_LEAKY_SLOPE = 0.01
 
 
-def _same_conv(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> nn.Conv1d:
-    """A convolution that keeps the length (odd kernels)."""
-    padding = dilation * (kernel_size - 1) // 2
-    return nn.Conv1d(in_channels, out_channels, kernel_size, dilation=dilation, padding=padding)
+# oneDNN's fast convolution for AVX2 takes no more padding than this (its register block, less one sample); beyond it
+# falls to a general one, 1.5 to 3 times as slow. Padding by a copy beforehand costs a fraction of that.
+_ONEDNN_PADDING = 3
+
+
+class SameConv1d(nn.Conv1d):
+    """A convolution on [B, C, T] that keeps T; parameters are those of `nn.Conv1d`."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> None:
+        """Args: in_channels, out_channels; kernel_size: taps, odd; dilation: samples from tap to tap."""
+        self.reach = dilation * (kernel_size - 1) // 2  # samples on either side that an output depends on
+        super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, padding=self.reach)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x [B, in_channels, T]. Returns: [B, out_channels, T]."""
+        if x.device.type == "cpu" and self.reach > _ONEDNN_PADDING:
+            padded = F.pad(x, (self.reach, self.reach))
+            return F.conv1d(padded, self.weight, self.bias, dilation=self.dilation)
+        return super().forward(x)
 
 
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -35,8 +50,8 @@ class ResBlock1(nn.Module):
     def __init__(self, channels: int, kernel_size: int, dilations: Sequence[int]) -> None:
         """Args: channels: in and out; kernel_size: odd; dilations: one residual pair each."""
         super().__init__()
-        self.convs1 = nn.ModuleList(_same_conv(channels, channels, kernel_size, d) for d in dilations)
-        self.convs2 = nn.ModuleList(_same_conv(channels, channels, kernel_size) for _ in dilations)
+        self.convs1 = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
+        self.convs2 = nn.ModuleList(SameConv1d(channels, channels, kernel_size) for _ in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
@@ -44,6 +59,11 @@ class ResBlock1(nn.Module):
             y = _masked(dilated(F.leaky_relu(x, LEAKY_SLOPE)), mask)
             x = x + _masked(plain(F.leaky_relu(y, LEAKY_SLOPE)), mask)
         return x
+
+    @property
+    def reach(self) -> int:
+        """Samples on either side that an output depends on."""
+        return sum(conv.reach for convs in (self.convs1, self.convs2) for conv in convs)
 
 
 class ResBlock2(nn.Module):
@@ -55,13 +75,18 @@ class ResBlock2(nn.Module):
     def __init__(self, channels: int, kernel_size: int, dilations: Sequence[int]) -> None:
         """Args: channels: in and out; kernel_size: odd; dilations: one residual convolution each."""
         super().__init__()
-        self.convs = nn.ModuleList(_same_conv(channels, channels, kernel_size, d) for d in dilations)
+        self.convs = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
         for conv in self.convs:
             x = x + _masked(conv(F.leaky_relu(x, LEAKY_SLOPE)), mask)
         return x
+
+    @property
+    def reach(self) -> int:
+        """Samples on either side that an output depends on."""
+        return sum(conv.reach for conv in self.convs)
 
 
 class HiFiGANGenerator(nn.Module):
@@ -104,7 +129,7 @@ class HiFiGANGenerator(nn.Module):
         self.num_kernels = len(resblock_kernel_sizes)
         block = ResBlock1 if resblock == "1" else ResBlock2
         channels = upsample_initial_channel
-        self.conv_pre = _same_conv(n_mel, channels, 7)
+        self.conv_pre = SameConv1d(n_mel, channels, 7)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()  # flat, num_kernels a layer: the published checkpoints count them so
         for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
@@ -112,7 +137,7 @@ class HiFiGANGenerator(nn.Module):
             channels //= 2
             for size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
                 self.resblocks.append(block(channels, size, dilations))
-        self.conv_post = _same_conv(channels, 1, 7)
+        self.conv_post = SameConv1d(channels, 1, 7)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
         """Synthesizes; a row gives the same samples alone and in any batch when mel_lengths is given.
@@ -124,7 +149,8 @@ class HiFiGANGenerator(nn.Module):
             mel: [B, n_mel, T] log-mel.
             mel_lengths: [B] int64 frames; None where every row has T.
 
-        Returns: waveform [B, 1, N] in -1..1, 0 beyond a row's length.
+        Returns: waveform [B, 1, N] in -1..1, 0 beyond a row's length; float32 also where the weights are of half
+            precision, whose steps of up to 2^-11 would be heard.
         """
         mask = None
         if mel_lengths is not None:
@@ -141,4 +167,20 @@ class HiFiGANGenerator(nn.Module):
                 total = total + block(x, mask)
             x = total / self.num_kernels
         x = self.conv_post(F.leaky_relu(x, LAST_LEAKY_SLOPE))
-        return _masked(torch.tanh(x), mask)
+        return _masked(torch.tanh(x.float()), mask)
+
+    def receptive_field(self) -> tuple[int, int]:
+        """The frames before and after a frame that its samples depend on, found from the last layer to the first.
+
+        A row cut with this much of its neighborhood on either side gives exactly the whole row's samples, the
+        neighborhood's own left out.
+        """
+        first, last = -self.conv_post.reach, self.hop_size - 1 + self.conv_post.reach
+        for i in reversed(range(len(self.ups))):
+            blocks = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
+            reach = max(block.reach for block in blocks)
+            (kernel,), (rate,), (padding,) = (getattr(self.ups[i], n) for n in ("kernel_size", "stride", "padding"))
+            # Sample o of a transposed convolution hears the inputs i with 0 <= o + padding - i * rate < kernel.
+            first = -(-(first - reach + padding - kernel + 1) // rate)
+            last = (last + reach + padding) // rate
+        return self.conv_pre.reach - first, last + self.conv_pre.reach

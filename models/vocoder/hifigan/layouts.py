@@ -3,7 +3,9 @@
 Known: jik876's (config.json beside generator_v1 or g_02500000), Amphion's published one (args.json, checkpoints/*.pt,
 and the text file `checkpoint` that names the newest), and accelerate folders (args.json, then
 checkpoint/[epoch-E_]step-S[_loss-L]/ with model.safetensors or pytorch_model.bin) as Amphion and this toolkit train.
-Any folder on the way to the weights will do, and so will a weight file itself.
+Of a checkpoint of this toolkit, the averaged weights in ema.safetensors are taken where there are any. The best
+weights, in the folder best, must be asked for. Any folder on the way to the weights will do, and so will a weight file
+itself.
 """
 
 import re
@@ -15,6 +17,7 @@ _STEP_FOLDER = re.compile(r"(?:epoch-\d+_)?step-(\d+)(?:_loss-.*)?")
 _STEP_PT = re.compile(r".*step-(\d+).*\.pt")
 _JIK876 = re.compile(r"g_(\d+)")
 _JIK876_NAMED = re.compile(r"generator_v\d+")
+_AVERAGE = "ema.safetensors"
 _ACCELERATE = re.compile(r"model(_\d+)?\.safetensors")
 _ACCELERATE_BIN = re.compile(r"pytorch_model(_\d+)?\.bin")
 _SHAPE_FILES = ("args.json", "config.json")
@@ -68,6 +71,8 @@ def _weights_in(folder: Path) -> list[Path]:
         if newest := _newest(folder, pattern):
             return [newest]
     files = sorted(p for p in folder.iterdir() if p.is_file())
+    if (folder / _AVERAGE).is_file():
+        return [folder / _AVERAGE]
     for pattern in (_ACCELERATE, _ACCELERATE_BIN):
         if found := [p for p in files if pattern.fullmatch(p.name)]:
             return found
