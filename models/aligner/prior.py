@@ -8,8 +8,8 @@ def beta_binomial_log_prior(phone_lengths: Tensor, mel_lengths: Tensor, num_phon
     """The log probability of each phone at each frame, before anything is heard (arXiv:2108.10447, sec. 2.3).
 
     At frame t = 1 ... T the position k = 0 ... S - 1 is beta-binomial with n = S - 1, alpha = t, beta = T - t + 1.
-    All arguments of the gamma functions are whole numbers, so that one table of log factorials does: `lgamma` over
-    [B, T, S] would take longer than the rest of a training step.
+    All arguments of the gamma functions are whole numbers, so that one table of log factorials does, looked up along
+    single dimensions: `lgamma` over [B, T, S] would take longer than the rest of a training step.
 
     Args:
         phone_lengths: [B] int64, S of each row, at least 1.
@@ -22,12 +22,12 @@ def beta_binomial_log_prior(phone_lengths: Tensor, mel_lengths: Tensor, num_phon
     """
     device = phone_lengths.device
     factorials = torch.lgamma(torch.arange(1, num_frames + num_phones + 2, device=device, dtype=torch.float64))
-    last = (phone_lengths - 1).view(-1, 1, 1)  # n
-    total = mel_lengths.view(-1, 1, 1)
-    k = torch.minimum(torch.arange(num_phones, device=device).view(1, 1, -1), last)
-    t = torch.minimum(torch.arange(1, num_frames + 1, device=device).view(1, -1, 1), total)
-    # Gamma(x) = (x - 1)!
-    choices = factorials[last] - factorials[k] - factorials[last - k]
-    joint = factorials[k + t - 1] + factorials[last - k + total - t] - factorials[last + total]
-    alone = factorials[t - 1] + factorials[total - t] - factorials[total]
-    return (choices + joint - alone).float()
+    last, total = (phone_lengths - 1).unsqueeze(1), mel_lengths.unsqueeze(1)  # n and T, [B, 1]
+    k = torch.arange(num_phones, device=device)
+    t = torch.arange(1, num_frames + 1, device=device)
+    u = torch.arange(1, num_frames + num_phones, device=device)  # k + t: the joint terms depend on this sum alone
+    # Gamma(x) = (x - 1)!; what is clamped lies in the padding
+    choices = factorials[last] - factorials[k] - factorials[(last - k).clamp(min=0)]
+    joint = factorials[u - 1] + factorials[(last + total - u).clamp(min=0)] - factorials[last + total]
+    alone = factorials[t - 1] + factorials[(total - t).clamp(min=0)] - factorials[total]
+    return (joint.unfold(1, num_phones, 1) + (choices.unsqueeze(1) - alone.unsqueeze(2))).float()

@@ -84,3 +84,15 @@ def test_gradients_are_finite_where_phones_barely_fit() -> None:
     loss = forward_sum_loss(raw.log_softmax(2), torch.tensor([6, 1]), torch.tensor([6, 6]), BLANK)
     loss.backward()
     assert raw.grad is not None and raw.grad.isfinite().all()
+
+
+def test_float32_under_autocast() -> None:
+    log_probs = torch.randn(1, 30, 6, generator=torch.Generator().manual_seed(5)).log_softmax(2)
+    lengths, frames = torch.tensor([6]), torch.tensor([30])
+    durations = torch.tensor([[5, 5, 5, 5, 5, 5]])
+    with torch.autocast("cpu", torch.bfloat16):
+        forward_sum = forward_sum_loss(log_probs, lengths, frames, BLANK)
+        binarization = binarization_loss(log_probs, durations, frames)
+    assert forward_sum.dtype == binarization.dtype == torch.float32
+    assert torch.equal(forward_sum, forward_sum_loss(log_probs, lengths, frames, BLANK))
+    assert torch.equal(binarization, binarization_loss(log_probs, durations, frames))
