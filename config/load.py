@@ -195,11 +195,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m config.load", description=main.__doc__)
     parser.add_argument("--config", required=True, help="a JSON5 configuration file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key")
-    parser.add_argument("--get", metavar="KEY", help="print one key alone, as in --get log_dir")
+    parser.add_argument("--get", metavar="KEY", help="print one key alone, as in --get log_dir; a list, its items")
     args = parser.parse_args()
     try:
         values = to_dict(load_config(args.config, args.set))
-        print(json.dumps(values, indent=2, ensure_ascii=False) if args.get is None else values[args.get])
+        if args.get is None:
+            print(json.dumps(values, indent=2, ensure_ascii=False))
+        else:
+            found = values[args.get]
+            print(*found if isinstance(found, list) else [found])
     except ConfigError as error:
         sys.exit(_print_error(error))
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-READMES = ("README.md", "egs/tts/FastSpeech2/README.md")
+READMES = ("README.md", "egs/tts/FastSpeech2/README.md", "egs/vocoder/hifigan/README.md")
 # A model that trains in seconds: what the commands do is the same.
 SMALL_MODEL = {
     "transformer": {

@@ -47,6 +47,15 @@ choose_gpus() {
     esac
 }
 
+# Settles where experiments go: sets log_dir, as it can be typed in a flag. Takes the --set flags.
+find_log_dir() {
+    log_dir=$("$python" -m config.load --config="$config" --get=log_dir "$@") || return
+    case $caller_dir:$log_dir in
+        "$root":* | *:/*) ;;
+        *) log_dir=$root/$log_dir ;; # a relative path in a flag starts where the user stands
+    esac
+}
+
 # Runs a program of bins/ with its arguments, one process for each GPU.
 launch() {
     program=$1

@@ -35,7 +35,7 @@ def test_every_recipe_loads(path):
 
 
 def test_the_recipes_are_found():
-    assert {path.parent.name for path in RECIPES} >= {"FastSpeech2", "demo"}
+    assert {path.parent.name for path in RECIPES} >= {"FastSpeech2", "hifigan", "demo"}
 
 
 @pytest.mark.parametrize("path", sorted(REPO_ROOT.glob("config/*.json")), ids=lambda p: p.name)
@@ -174,6 +174,9 @@ def test_one_key_can_be_printed(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), *override])
     main()
     assert capsys.readouterr().out == 'lög "dir"\n'
+    monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), "--get", "dataset"])
+    main()
+    assert capsys.readouterr().out == "LJSpeech\n"
 
 
 def test_the_resolved_configuration_loads_to_the_same():

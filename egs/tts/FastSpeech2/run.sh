@@ -65,11 +65,7 @@ stage_1() {
 }
 
 stage_2() {
-    log_dir=$("$python" -m config.load --config="$config" --get=log_dir "$@") || return
-    case $caller_dir:$log_dir in
-        "$root":* | *:/*) ;;
-        *) log_dir=$root/$log_dir ;; # a relative path in a flag starts where the user stands
-    esac
+    find_log_dir "$@" || return
     choose_gpus
     [ -z "$num_workers" ] || set -- "$@" --num_workers="$num_workers"
     [ -z "$resume" ] || set -- "$@" --resume
