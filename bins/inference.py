@@ -7,12 +7,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository'
 
 import argparse
 import math
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all
 from config.load import load_config
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
@@ -91,11 +90,7 @@ def infer(args: argparse.Namespace) -> None:
         named = [args.infer_speaker_name or (r.speaker if len(experiment.speakers) > 1 else None) for r in requests]
         ids = [speaker_id(experiment.speakers, name, experiment.root) for name in named]
     pieces = pronounce(requests, TextReader(experiment, args.duration_control).read)
-    output_dir = args.infer_output_dir or experiment.root / "result"
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--infer_output_dir {output_dir}: cannot be made: {error.strerror}", 2) from None
+    output_dir = make_output_dir(args.infer_output_dir or experiment.root / "result")
 
     started = time.monotonic()
     from models.tts.fastspeech2.inference import Controls, Script, load_synthesizer
@@ -113,23 +108,14 @@ def infer(args: argparse.Namespace) -> None:
     seconds, last = write_all(
         synthesizer.speak(scripts, controls), output_dir, synthesizer.mel.sample_rate, len(scripts)
     )
-    if names.renamed:
-        first, more = names.renamed[0], len(names.renamed) - 1
-        also = f" and {more} more" if more else ""
-        logger.info("nothing was overwritten: %s%s got a number, the plain name being taken", first, also)
+    tell_renamed(names)
     took = time.monotonic() - loaded
     if args.infer_text is not None:
         draw(output_dir / f"{last.utt_id}.png", last, synthesizer)
     skipped = len(requests) - len(scripts)
     if skipped:
         logger.warning("%d of %d texts could not be spoken: see the warnings above", skipped, len(requests))
-    logger.info(
-        "%.2f s of audio in %.2f s: real-time factor %.3f (loading took %.1f s more)",
-        seconds,
-        took,
-        took / seconds,
-        loaded - started,
-    )
+    tell_speed(seconds, took, loaded - started)
 
 
 def read_requests(args: argparse.Namespace) -> list[Request]:
@@ -209,62 +195,6 @@ def pronounce(requests: Sequence[Request], read: "Callable[[str, str], list[Piec
     if not any(pieces):
         raise UserError(f"none of the {len(requests)} texts can be spoken: see the warnings above", 2)
     return pieces
-
-
-def write_all(speeches: "Iterable[Speech]", output_dir: Path, sample_rate: int, total: int) -> "tuple[float, Speech]":
-    """Writes each text's wav as it is made.
-
-    Args:
-        speeches: at least one; their ids are file names.
-        output_dir: exists.
-        sample_rate: Hz.
-        total: number of texts.
-
-    Returns:
-        Seconds of audio, and the last that was spoken.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
-    from utils.progress import Progress
-
-    seconds = 0.0
-    with Progress(total, "texts", "speech") if total > 1 else nullcontext() as progress:
-        for speech in speeches:
-            path = output_dir / f"{speech.utt_id}.wav"
-            write_speech(path, speech, sample_rate)
-            seconds += len(speech.wav) / sample_rate
-            if progress is not None:
-                progress.advance()
-    logger.info("wrote %s", path if total == 1 else f"{total} wav files to {output_dir}")
-    return seconds, speech
-
-
-def write_speech(path: Path, speech: "Speech", sample_rate: int) -> None:
-    """Writes one wav atomically, as 16-bit PCM; too loud a one is scaled down to full scale, and that is said.
-
-    Args:
-        path: the wav file.
-        speech: what to write.
-        sample_rate: Hz.
-
-    Raises: UserError: the file cannot be written.
-    """
-    from utils.audio_io import write_wav
-
-    wav = speech.wav
-    peak = float(abs(wav).max())
-    if peak > 1:
-        logger.warning("%s: its peak is %.2f of full scale: scaled down, so that it is not clipped", path.name, peak)
-        wav = wav / peak
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        write_wav(temporary, wav, sample_rate)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def draw(path: Path, speech: "Speech", synthesizer: "Synthesizer") -> None:

@@ -1,0 +1,129 @@
+"""What the programs that make speech do alike: a folder of wavs, written one by one, and what is said about them."""
+
+import os
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from utils.errors import UserError
+from utils.logging import logger
+from utils.output_names import OutputNames
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Spoken(Protocol):
+    """An utterance to be written."""
+
+    @property
+    def utt_id(self) -> str:
+        """A file name without its suffix."""
+
+    @property
+    def wav(self) -> "np.ndarray":
+        """float32 [N], at least one sample."""
+
+
+SpokenT = TypeVar("SpokenT", bound=Spoken)
+
+
+def make_output_dir(folder: Path) -> Path:
+    """Makes the folder where it is missing, and returns it.
+
+    Raises: UserError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--infer_output_dir {folder}: cannot be made: {error.strerror}", 2) from None
+    return folder
+
+
+def write_all(
+    speeches: Iterable[SpokenT], output_dir: Path, sample_rate: int, total: int, unit: str = "texts"
+) -> tuple[float, SpokenT]:
+    """Writes each utterance's wav as it is made.
+
+    Args:
+        speeches: fewer than `total` where some could not be used, for reasons that were said.
+        output_dir: exists.
+        sample_rate: Hz.
+        total: number of utterances that were asked for.
+        unit: what they are, plural.
+
+    Returns:
+        Seconds of audio, and the last that was spoken.
+
+    Raises:
+        UserError: a file cannot be written, or there was nothing to write.
+    """
+    from utils.progress import Progress
+
+    seconds, count, speech = 0.0, 0, None
+    with Progress(total, unit, "speech") if total > 1 else nullcontext() as progress:
+        for speech in speeches:
+            path = output_dir / f"{speech.utt_id}.wav"
+            write_speech(path, speech.wav, sample_rate)
+            seconds += len(speech.wav) / sample_rate
+            count += 1
+            if progress is not None:
+                progress.advance()
+    if speech is None:
+        raise UserError(f"none of the {total} {unit} could be used: see the warnings above", 2)
+    logger.info("wrote %s", path if total == 1 else f"{count} wav files to {output_dir}")
+    if count < total:
+        logger.warning("%d of %d %s could not be used: see the warnings above", total - count, total, unit)
+    return seconds, speech
+
+
+def write_speech(path: Path, wav: "np.ndarray", sample_rate: int) -> None:
+    """Writes one wav atomically, as 16-bit PCM; too loud a one is scaled down to full scale, and that is said.
+
+    Args:
+        path: the wav file.
+        wav: float32 [N], at least one sample.
+        sample_rate: Hz.
+
+    Raises: UserError: the file cannot be written.
+    """
+    from utils.audio_io import write_wav
+
+    peak = float(abs(wav).max())
+    if peak > 1:
+        logger.warning("%s: its peak is %.2f of full scale: scaled down, so that it is not clipped", path.name, peak)
+        wav = wav / peak
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        write_wav(temporary, wav, sample_rate)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def tell_renamed(names: OutputNames) -> None:
+    """Says which names were taken already."""
+    if names.renamed:
+        first, more = names.renamed[0], len(names.renamed) - 1
+        also = f" and {more} more" if more else ""
+        logger.info("nothing was overwritten: %s%s got a number, the plain name being taken", first, also)
+
+
+def tell_speed(seconds: float, took: float, loading: float) -> None:
+    """Says how fast speech was made.
+
+    Args:
+        seconds: of audio.
+        took: seconds that it took to make and write it.
+        loading: seconds that the models took before.
+    """
+    logger.info(
+        "%.2f s of audio in %.2f s: real-time factor %.3f (loading took %.1f s more)",
+        seconds,
+        took,
+        took / seconds,
+        loading,
+    )

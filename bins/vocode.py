@@ -1,0 +1,265 @@
+"""Recordings or mels -> a vocoder -> wav files, to hear what it can do. From a folder, or a split of a corpus."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all, write_speech
+from config.load import load_config
+from config.schema import MelSettings
+from utils.errors import UserError
+from utils.logging import logger, setup_logging
+from utils.output_names import OutputNames
+from utils.program import Parser, run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.vocoder.hifigan.resynthesis import Clip
+    from models.vocoder.hifigan.vocoder import HiFiGANVocoder
+
+SETS = ("train", "valid", "test", "golden_test")
+RECORDINGS = (".wav", ".flac", ".ogg", ".mp3")
+MELS = (".npy", ".safetensors")
+RECORDED = "-recorded.wav"  # of a split's clips, which are nowhere else as files
+
+
+class Source(NamedTuple):
+    """Something to be made anew, not read yet."""
+
+    utt_id: str
+    read: "Callable[[str], Clip]"  # from the file name that it gets; UserError where it cannot be used
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Checks the flags and makes the wavs.
+
+    Args:
+        argv: the command line; None: the program's own.
+    """
+    setup_logging()
+    run(lambda: vocode(parse(argv)), "Interrupted; what is written is whole.")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The flags, of the right types."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--config", help="the recipe's exp_config.json: where the data sets lie (batch)")
+    parser.add_argument(
+        "--infer_expt_dir", type=Path, required=True, help="a vocoder's folder of any known kind, or one checkpoint"
+    )
+    parser.add_argument("--infer_output_dir", type=Path, help="default: the folder result in the experiment")
+    parser.add_argument("--infer_mode", choices=("folder", "batch"), required=True)
+    parser.add_argument(
+        "--infer_dir",
+        type=Path,
+        help="recordings (wav, flac, ogg, mp3), or log-mels [T, n_mel] (npy, safetensors) (folder)",
+    )
+    parser.add_argument("--infer_dataset", help="the data set to take recordings from (batch)")
+    parser.add_argument("--infer_testing_set", choices=SETS, help="which part of it (batch)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of --config")
+    return parser.parse_args(argv)
+
+
+def vocode(args: argparse.Namespace) -> None:
+    """Makes the wavs that the flags ask for.
+
+    Raises:
+        UserError: a flag, the recordings or the vocoder cannot be used.
+        ConfigError: --config or --set is wrong.
+    """
+    config = load_config(args.config, args.set) if args.config else None
+    split = None
+    if args.infer_mode == "folder":
+        if args.infer_dir is None:
+            raise UserError("--infer_mode folder needs --infer_dir", 2)
+        paths = find_files(args.infer_dir)
+    else:
+        for flag in ("infer_dataset", "infer_testing_set", "config"):
+            if getattr(args, flag) is None:
+                raise UserError(f"--infer_mode batch needs --{flag}", 2)
+        assert config is not None
+        split = Path(config.preprocess.processed_dir) / args.infer_dataset
+
+    started = time.monotonic()
+    import torch
+
+    from models.vocoder.hifigan.layouts import find_shape, find_weights
+    from models.vocoder.hifigan.load import load_vocoder
+    from models.vocoder.hifigan.resynthesis import Clip, Resynthesis, Resynthesizer, mel_settings
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    vocoder = load_vocoder(args.infer_expt_dir, device)
+    weights = find_weights(args.infer_expt_dir)[0]
+    if "sample_rate" not in vocoder.mel:
+        raise UserError(f"{args.infer_expt_dir} does not state sample_rate: a wav file could not be written", 2)
+    sample_rate = int(vocoder.mel["sample_rate"])
+    if split is None:
+        if any(path.suffix.lower() in RECORDINGS for path in paths):
+            mel_settings(vocoder)  # so that a lack is one error, not one for each recording
+        sources = [Source(path.stem, _file_reader(path, vocoder)) for path in paths]
+    else:
+        assert config is not None
+        vocoder.check_mel(config.preprocess.mel)
+        sources = list(split_sources(split, args.infer_testing_set, mel_settings(vocoder)))
+    output_dir = make_output_dir(args.infer_output_dir or find_shape(weights).parent / "result")
+    logger.info("speaking with %s", weights)
+    loaded = time.monotonic()
+
+    names = OutputNames(output_dir, (".wav", RECORDED) if split else (".wav",))
+    distances: dict[str, float] = {}
+
+    def clips() -> Iterator[Clip]:
+        for source in sources:
+            try:
+                clip = source.read(source.utt_id)
+            except UserError as error:
+                if len(sources) == 1:
+                    raise
+                logger.warning("skipped: %s", error)
+                continue
+            clip = clip._replace(utt_id=names.take(source.utt_id))
+            if split is not None and clip.wav is not None:
+                write_speech(output_dir / f"{clip.utt_id}{RECORDED}", clip.wav.numpy(), sample_rate)
+            yield clip
+
+    def measured() -> Iterator[Resynthesis]:
+        for made in Resynthesizer(vocoder, device).resynthesize(clips()):
+            if made.mel_distance is not None:
+                distances[made.utt_id] = made.mel_distance
+            yield made
+
+    seconds, _ = write_all(measured(), output_dir, sample_rate, len(sources), "clips")
+    tell_renamed(names)
+    if distances:
+        worst = max(distances, key=lambda name: distances[name])
+        logger.info(
+            "mel L1 of recordings and their resynthesis: %.4f, mean of %d (full band); worst %s, %.4f",
+            sum(distances.values()) / len(distances),
+            len(distances),
+            worst,
+            distances[worst],
+        )
+    tell_speed(seconds, time.monotonic() - loaded, loaded - started)
+
+
+def find_files(folder: Path) -> list[Path]:
+    """The recordings and mels of a folder, in order of their names.
+
+    Raises:
+        UserError: it cannot be read, or holds none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--infer_dir {folder}: no such folder", 2)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (*RECORDINGS, *MELS))
+    if not paths:
+        raise UserError(f"--infer_dir {folder}: holds no file of the kinds {', '.join((*RECORDINGS, *MELS))}", 2)
+    return paths
+
+
+def _file_reader(path: Path, vocoder: "HiFiGANVocoder") -> "Callable[[str], Clip]":
+    from models.vocoder.hifigan.resynthesis import Clip
+
+    def read(name: str) -> Clip:
+        if path.suffix.lower() in RECORDINGS:
+            return Clip(name, read_recording(path, vocoder), None)
+        return Clip(name, None, read_mel(path, int(vocoder.mel["n_mel"])))
+
+    return read
+
+
+def read_recording(path: Path, vocoder: "HiFiGANVocoder") -> "Tensor":
+    """One channel of float32 [N] at the vocoder's rate.
+
+    Raises:
+        UserError: the file is no recording, or too short.
+    """
+    import torch
+
+    from models.vocoder.hifigan.resynthesis import mel_settings
+    from utils.audio_io import AudioError, mix_down, read_audio, resample
+
+    mel = mel_settings(vocoder)
+    try:
+        samples, rate = read_audio(path)
+    except (AudioError, OSError) as error:
+        raise UserError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
+    wav = torch.from_numpy(resample(mix_down(samples), rate, int(mel.sample_rate)))
+    if len(wav) < mel.n_fft:
+        raise UserError(f"{path}: too short: {len(wav)} samples, one window has {mel.n_fft}")
+    if not wav.isfinite().all():
+        raise UserError(f"{path}: has samples that are not numbers")
+    return wav
+
+
+def read_mel(path: Path, n_mel: int) -> "Tensor":
+    """A log-mel [T, n_mel] from .npy, or from .safetensors with one tensor or one that is named mel.
+
+    A file that holds [n_mel, T], as other toolkits write it, is recognized by its shape and transposed.
+
+    Raises:
+        UserError: the file is damaged, or holds no such mel.
+    """
+    import numpy as np
+    import torch
+
+    from utils.checkpoint import read_weights
+
+    if path.suffix.lower() == ".npy":
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+        if array.dtype.kind not in "fiu":
+            raise UserError(f"{path}: holds {array.dtype}, not numbers")
+        mel = torch.from_numpy(array.astype(np.float32))
+    else:
+        tensors = read_weights(path)
+        if "mel" not in tensors and len(tensors) != 1:
+            raise UserError(f"{path}: holds {len(tensors)} tensors, none of them named mel")
+        mel = tensors.get("mel", next(iter(tensors.values()))).float()
+    shape = list(mel.shape)
+    if mel.dim() == 3 and len(mel) == 1:
+        mel = mel[0]
+    if mel.dim() == 2 and mel.shape[1] != n_mel and mel.shape[0] == n_mel:
+        logger.info("%s: holds [n_mel, T] = %s: transposed", path.name, shape)
+        mel = mel.T
+    if mel.dim() != 2 or mel.shape[1] != n_mel or not len(mel):
+        raise UserError(f"{path}: expected a mel [T, {n_mel}], found {shape}")
+    if not mel.isfinite().all():
+        raise UserError(f"{path}: has values that are not finite numbers")
+    return mel.contiguous()
+
+
+def split_sources(folder: Path, split: str, mel: MelSettings) -> Iterator[Source]:
+    """The clips of a split that stage 1 made, or, with an acoustic model's mels, that fine-tuning is made from.
+
+    Raises:
+        UserError: the split is missing, empty or damaged.
+    """
+    from models.vocoder.hifigan.dataset import HiFiGANDataset
+    from models.vocoder.hifigan.resynthesis import Clip
+
+    dataset = HiFiGANDataset(folder, split, mel, mel.hop_size)
+    if not len(dataset):
+        raise UserError(f"{folder / split}.jsonl: holds no utterance")
+
+    def reader(number: int) -> "Callable[[str], Clip]":
+        def read(name: str) -> Clip:
+            wav, mel = dataset.clip(number)
+            return Clip(name, wav, mel if len(mel) else None)
+
+        return read
+
+    for number, row in enumerate(dataset.rows):
+        yield Source(row["utt_id"], reader(number))
+
+
+if __name__ == "__main__":
+    main()
