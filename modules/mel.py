@@ -86,26 +86,29 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mel, fmin, fmax), persistent=False)
         self.register_buffer("window", torch.hann_window(win_size), persistent=False)
 
-    def magnitude(self, wav: Tensor) -> Tensor:
+    def magnitude(self, wav: Tensor, padded: bool = True) -> Tensor:
         """Magnitude spectrogram, sqrt(re^2 + im^2 + 1e-9).
 
         Args:
-            wav: [B, N], full scale is 1; N must exceed (n_fft - hop_size) / 2.
+            wav: [B, N], full scale is 1; N must exceed (n_fft - hop_size) / 2, or reach n_fft where nothing is padded.
+            padded: False for a part of a clip with its neighborhood, `padding` = (n_fft - hop_size) / 2 samples on
+                both sides: its frames are those of the whole clip.
 
         Returns:
-            float32 [B, N // hop_size, n_fft // 2 + 1].
+            float32 [B, T, n_fft // 2 + 1]; T = N // hop_size, or (N - 2 * padding) // hop_size where not padded.
 
         Raises:
-            ValueError: wav is not [B, N], or too short to be reflected.
+            ValueError: wav is not [B, N], or too short to be reflected, or for one frame.
         """
-        if wav.dim() != 2 or wav.shape[1] <= max(self.padding, self.hop_size - 1):
-            raise ValueError(
-                f"expected [B, N] with N > {max(self.padding, self.hop_size - 1)} samples, got {tuple(wav.shape)}"
-            )
+        longest_unusable = max(self.padding, self.hop_size - 1) if padded else self.n_fft - 1
+        if wav.dim() != 2 or wav.shape[1] <= longest_unusable:
+            raise ValueError(f"expected [B, N] with N > {longest_unusable} samples, got {tuple(wav.shape)}")
         with torch.autocast(wav.device.type, enabled=False):
-            padded = F.pad(wav.float().unsqueeze(1), (self.padding, self.padding), mode="reflect").squeeze(1)
+            wav = wav.float()
+            if padded:
+                wav = F.pad(wav.unsqueeze(1), (self.padding, self.padding), mode="reflect").squeeze(1)
             spectrum = torch.stft(
-                padded, self.n_fft, self.hop_size, self.win_size, self.window, center=False, return_complex=True
+                wav, self.n_fft, self.hop_size, self.win_size, self.window, center=False, return_complex=True
             )
             power = spectrum.real.square() + spectrum.imag.square()
             return (power + MAGNITUDE_EPSILON).sqrt().transpose(1, 2)
@@ -122,6 +125,6 @@ class MelSpectrogram(nn.Module):
         with torch.autocast(magnitude.device.type, enabled=False):
             return (magnitude.float() @ self.filters).clamp(min=LOG_FLOOR).log()
 
-    def forward(self, wav: Tensor) -> Tensor:
-        """Waveform [B, N] to log mel, float32 [B, N // hop_size, n_mel]."""
-        return self.mel(self.magnitude(wav))
+    def forward(self, wav: Tensor, padded: bool = True) -> Tensor:
+        """Waveform [B, N] to log mel, float32 [B, T, n_mel]; T and `padded` as in magnitude."""
+        return self.mel(self.magnitude(wav, padded))

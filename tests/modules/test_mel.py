@@ -75,6 +75,27 @@ def test_autocast_does_not_touch_it(mel: MelSpectrogram) -> None:
         assert mel(wav).dtype == torch.float32
 
 
+@pytest.mark.parametrize(("n_fft", "win_size", "hop_size"), [(1024, 1024, 256), (1024, 800, 200)])
+def test_a_part_with_its_neighborhood_has_the_frames_of_the_whole_clip(
+    n_fft: int, win_size: int, hop_size: int
+) -> None:
+    module = MelSpectrogram(22050, n_fft, win_size, hop_size, 80, 0.0, 8000.0)
+    clip = torch.randn(2, 40 * hop_size) * 0.1
+    whole, margin = module(clip), module.padding
+    inside = module(clip[:, 10 * hop_size - margin : 30 * hop_size + margin], padded=False)
+    torch.testing.assert_close(inside, whole[:, 10:30], rtol=0, atol=1e-5)
+    reflected = torch.nn.functional.pad(clip, (margin, margin), mode="reflect")
+    torch.testing.assert_close(module(reflected, padded=False), whole, rtol=0, atol=1e-5)
+    start = module.magnitude(reflected[:, : 5 * hop_size + 2 * margin], padded=False)
+    torch.testing.assert_close(start, module.magnitude(clip)[:, :5], rtol=0, atol=1e-5)
+
+
+def test_without_padding_one_frame_needs_its_samples(mel: MelSpectrogram) -> None:
+    assert mel(torch.zeros(1, 1024), padded=False).shape == (1, 1, 80)
+    with pytest.raises(ValueError, match="N > 1023"):
+        mel(torch.zeros(1, 1023), padded=False)
+
+
 def test_nothing_of_it_is_in_a_checkpoint(mel: MelSpectrogram) -> None:
     assert mel.state_dict() == {}
 

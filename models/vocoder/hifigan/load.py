@@ -11,14 +11,9 @@ from models.vocoder.hifigan.layouts import find_shape, find_weights
 from models.vocoder.hifigan.shape import read_shape
 from models.vocoder.hifigan.vocoder import HiFiGANVocoder
 from modules.hifigan import HiFiGANGenerator
+from modules.weight_norm import fold_weight_norm
 from utils.checkpoint import load_strict, read_weights, strip_module_prefix
 from utils.errors import UserError
-
-# The two halves of a weight-normed tensor: torch.nn.utils.weight_norm's names, then those of its parametrization.
-_WEIGHT_NORM_NAMES = (
-    ("weight_g", "weight_v"),
-    ("parametrizations.weight.original0", "parametrizations.weight.original1"),
-)
 
 
 def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") -> HiFiGANVocoder:
@@ -39,23 +34,6 @@ def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") ->
     path, state = _generator_state(candidates)
     load_strict(generator, state, f"{path} (shape from {shape_path})")
     return HiFiGANVocoder(generator.to(device).eval().requires_grad_(False), shape.mel, str(vocoder_dir))
-
-
-def fold_weight_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Replaces each pair g, v of a weight-normed tensor by w = g v / ||v|| (arXiv:1602.07868, eq. 2).
-
-    The norm runs over all but the first dimension, for convolutions and transposed convolutions alike: PyTorch's
-    default, with which the published weights were trained. A g or v without a fitting partner stays, as an extra key.
-    """
-    folded = dict(state)
-    for g_name, v_name in _WEIGHT_NORM_NAMES:
-        for key in [key for key in folded if key.endswith("." + g_name)]:
-            stem = key.removesuffix(g_name)
-            if stem + v_name in folded and folded[key].numel() == len(folded[stem + v_name]):
-                g, v = folded.pop(key).double(), folded.pop(stem + v_name).double()
-                norm = v.flatten(1).norm(dim=1).reshape(-1, *[1] * (v.dim() - 1))
-                folded[stem + "weight"] = (g.reshape(norm.shape) * v / norm).float()
-    return folded
 
 
 def _generator_state(candidates: list[Path]) -> tuple[Path, dict[str, Tensor]]:

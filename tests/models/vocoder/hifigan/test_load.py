@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from config.load import REPO_ROOT
 from config.schema import GeneratorConfig, PreprocessConfig
-from models.vocoder.hifigan.load import fold_weight_norm, load_vocoder
+from models.vocoder.hifigan.load import load_vocoder
 from modules.hifigan import HiFiGANGenerator
 from utils.errors import UserError
 from utils.logging import logger
@@ -110,17 +110,6 @@ def test_published_folders_give_their_own_waveforms(published, folder, inside):
 def test_every_spelling_of_the_keys(tmp_path, tiny, mel, spelling):
     jik876_folder(tmp_path, {"generator": spelling(tiny.state_dict())})
     same_sound(load_vocoder(tmp_path), tiny, mel)
-
-
-@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")  # published weights were trained with it
-def test_folding_is_torchs_own_weight_norm():
-    layer = torch.nn.utils.weight_norm(torch.nn.ConvTranspose1d(3, 2, 4))
-    with torch.no_grad():
-        layer.weight_g.mul_(1.7)
-    expected = torch._weight_norm(layer.weight_v, layer.weight_g, 0)
-    folded = fold_weight_norm({f"up.{key}": value.detach() for key, value in layer.state_dict().items()})
-    assert set(folded) == {"up.bias", "up.weight"}
-    torch.testing.assert_close(folded["up.weight"], expected)
 
 
 @pytest.mark.parametrize("inside", ["", "checkpoint", "checkpoint/epoch-0002_step-0000200_loss-39.5"])
