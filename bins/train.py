@@ -130,10 +130,16 @@ def check_features(config: ExpConfig) -> Path:
     if not isinstance(lock, dict) or lock.get("features_version") != FEATURES_VERSION:
         raise UserError(f"{data_dir}: these features were made by another version of the toolkit: run stage 1 again")
     wanted = to_dict(config.preprocess)
+    if not lock["preprocess"].keys() <= wanted.keys():
+        raise UserError(
+            f"{data_dir} holds features for another kind of model: set preprocess.processed_dir to where this recipe's "
+            "stage 1 puts its own, and run it",
+            exit_code=2,
+        )
     different = [
         f"preprocess.{key} is {wanted[key]!r} but the features were made with {value!r}"
         for key, value in lock["preprocess"].items()
-        if wanted.get(key) != value
+        if wanted[key] != value
     ]
     if different:
         raise UserError(

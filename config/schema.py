@@ -288,6 +288,16 @@ class AdamConfig:
 
 
 @dataclass(frozen=True)
+class AdamWConfig(AdamConfig):
+    """HiFi-GAN's optimizers: Adam with decoupled weight decay (arXiv:1711.05101)."""
+
+    lr: float = 2e-4
+    betas: tuple[float, ...] = (0.8, 0.99)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
 class LRSchedulerConfig:
     """The Noam schedule (arXiv:1706.03762, sec. 5.3): lr * min(step ** -0.5, step * num_warmup ** -1.5)."""
 
@@ -347,7 +357,7 @@ class HiFiGANTrainConfig(TrainConfig):
     max_steps: int | None = 1_000_000
     valid_every: int = 5000
     save_every: int = 5000
-    adam: AdamConfig = field(default_factory=lambda: AdamConfig(2e-4, (0.8, 0.99), 1e-8, 0.01))
+    adam: AdamWConfig = field(default_factory=AdamWConfig)
     lr_decay: float = 0.999  # factor of the learning rate, each epoch
     segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
     mel_loss_weight: float = 45.0

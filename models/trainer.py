@@ -17,6 +17,7 @@ from config.schema import ExpConfig
 from utils.batching import LengthBucketSampler
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.cores import available_cores
+from utils.crops import CropSampler
 from utils.errors import UserError
 from utils.logging import logger
 from utils.progress import format_seconds
@@ -46,7 +47,7 @@ class Trainer:
 
     model: torch.nn.Module
     optimizers: list[torch.optim.Optimizer]
-    sampler: LengthBucketSampler
+    sampler: LengthBucketSampler | CropSampler
     train_loader: DataLoader
     unit = "items"
     data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
@@ -220,7 +221,7 @@ class Trainer:
             ends.append(train.max_epoch * self.sampler.num_steps)
         return min(ends)
 
-    def make_loader(self, dataset: Any, sampler: LengthBucketSampler) -> DataLoader:
+    def make_loader(self, dataset: Any, sampler: LengthBucketSampler | CropSampler) -> DataLoader:
         """A loader of the sampler's batches; the dataset collates its own."""
         on_gpu = self.accelerator.device.type == "cuda"
         workers = self.config.train.num_workers

@@ -139,6 +139,13 @@ class HiFiGANGenerator(nn.Module):
                 self.resblocks.append(block(channels, size, dilations))
         self.conv_post = SameConv1d(channels, 1, 7)
 
+    def initialize(self) -> None:
+        """Draws the weights that training starts from, as the paper's code does: small, but for the first layer."""
+        for part in (self.ups, self.resblocks, self.conv_post):
+            for module in part.modules():
+                if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):
+                    nn.init.normal_(module.weight, 0.0, 0.01)
+
     def forward(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
         """Synthesizes; a row gives the same samples alone and in any batch when mel_lengths is given.
 

@@ -204,3 +204,8 @@ def test_any_values_give_a_config_or_a_config_error(values):
         assert str(error)
     else:
         assert build_config(to_dict(config)) == config
+
+
+def test_one_key_of_a_section_leaves_the_models_other_defaults():
+    adam = build_config({"model_type": "HiFiGAN", "train": {"adam": {"eps": 1e-6}}}).train.adam
+    assert (adam.lr, adam.betas, adam.eps, adam.weight_decay) == (2e-4, (0.8, 0.99), 1e-6, 0.01)

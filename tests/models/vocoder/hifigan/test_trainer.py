@@ -1,0 +1,315 @@
+"""Stage 2 of the vocoder recipe: adversarial training, its checkpoints, and going on from them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from safetensors.numpy import save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from bins.train import train
+from config.load import load_config
+from models.vocoder.hifigan.load import load_vocoder
+from models.vocoder.hifigan.trainer import HiFiGANTrainer
+from processors.plan import FEATURES_VERSION
+from utils.checkpoint import list_checkpoints, read_weights
+from utils.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[4]
+RATE, HOP = 8000, 64
+
+PREPROCESS = {
+    "sample_rate": RATE,
+    "n_fft": 256,
+    "win_size": 256,
+    "hop_size": HOP,
+    "n_mel": 16,
+    "fmax": 4000.0,
+    "f0_min": 100.0,
+    "f0_max": 400.0,
+}
+SMALL = {
+    "model_type": "HiFiGAN",
+    "dataset": ["Tones"],
+    "dataset_path": {"Tones": "unused"},
+    "model": {
+        "resblock": "2",
+        "upsample_rates": [8, 8],
+        "upsample_kernel_sizes": [16, 16],
+        "upsample_initial_channel": 8,
+        "resblock_kernel_sizes": [3],
+        "resblock_dilation_sizes": [[1, 2]],
+        "discriminator": {
+            "periods": [2, 3],
+            "period_channels": [4, 4, 4, 4, 4],
+            "num_scales": 2,
+            "scale_channels": [16, 16, 16, 16, 16, 16, 16],
+        },
+    },
+    "train": {
+        "batch_size": 3,
+        "segment_size": 1024,
+        "max_steps": 12,
+        "log_every": 2,
+        "valid_every": 6,
+        "save_every": 3,
+        "num_valid_samples": 0,
+        "num_valid_clips": 2,
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+def make_clips(folder: Path, train: int = 11, valid: int = 3) -> Path:
+    """Audio as stage 1 makes it: tones of 100 to 300 Hz; the first is shorter than a segment."""
+    rng = np.random.default_rng(0)
+    (folder / "shards").mkdir(parents=True)
+    tensors = {}
+    for split, count in (("train", train), ("valid", valid)):
+        lines = []
+        for i in range(count):
+            utt_id, num_samples = f"{split}-{i:02}", HOP * int(rng.integers(40, 60) if i else 9)
+            phase = 2 * np.pi * np.cumsum(np.linspace(*rng.uniform(100, 300, 2), num_samples)) / RATE
+            tensors[f"{utt_id}.wav"] = (8000 * (np.sin(phase) + 0.5 * np.sin(2 * phase))).astype(np.int16)
+            row = {"utt_id": utt_id, "speaker": "one", "num_samples": num_samples, "shard": "shard-00000"}
+            lines.append(json.dumps(row))
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    save_file(tensors, folder / "shards/shard-00000.safetensors")
+    lock = {"preprocess": PREPROCESS, "features_version": FEATURES_VERSION}
+    (folder / "preprocess.lock.json").write_text(json.dumps(lock))
+    return folder
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return make_clips(tmp_path / "data/Tones")
+
+
+@pytest.fixture
+def small_config(tmp_path, clips):
+    path = tmp_path / "exp_config.json"
+    preprocess = {**PREPROCESS, "processed_dir": str(tmp_path / "data")}
+    path.write_text(json.dumps({**SMALL, "log_dir": str(tmp_path / "ckpts"), "preprocess": preprocess}))
+    return path
+
+
+def run(config_path, name, *overrides, resume=False, resume_from=None, start_from=None):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    config = load_config(config_path, overrides)
+    train(config, name, resume, resume_from, start_from)
+    return Path(config.log_dir) / name
+
+
+def newest(exp_dir):
+    return list_checkpoints(exp_dir / "checkpoint")[-1][1]
+
+
+def weights(exp_dir):
+    """Generator, discriminators and average of the newest checkpoint."""
+    names = ("model", "model_1", "ema")
+    return {
+        f"{name}: {key}": value
+        for name in names
+        for key, value in read_weights(newest(exp_dir) / f"{name}.safetensors").items()
+    }
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.mark.parametrize(
+    ("call", "accumulation"),
+    [(5, 1), (9, 1), (10, 2), (13, 2)],
+    ids=["mid-epoch", "epoch start", "mid-accumulation", "later"],
+)
+def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(small_config, monkeypatch, call, accumulation):
+    setting = ("train.max_steps=9", f"train.gradient_accumulation_step={accumulation}")
+    whole = weights(run(small_config, "whole", *setting))
+    with monkeypatch.context() as patch:
+        original, count = HiFiGANTrainer._generator_losses, iter(range(1, 10**6))
+
+        def losses(self, *args):  # between the step of the discriminators and the generator's
+            if next(count) == call:
+                raise Killed
+            return original(self, *args)
+
+        patch.setattr(HiFiGANTrainer, "_generator_losses", losses)
+        with pytest.raises(Killed):
+            run(small_config, "killed", *setting)
+    assert same(whole, weights(run(small_config, "killed", *setting, resume=True)))
+    assert not same(whole, weights(run(small_config, "other", *setting, "train.random_seed=1")))
+
+
+def test_the_experiment_is_a_vocoder_as_it_is(small_config, clips):
+    exp_dir = run(small_config, "first")
+    mel, lengths = torch.randn(1, 20, 16), torch.tensor([20])
+    wavs = {name: load_vocoder(path)(mel, lengths)[0] for name, path in folders(exp_dir).items()}
+    assert wavs["experiment"].shape == (20 * HOP,)
+    assert torch.equal(wavs["experiment"], wavs["newest checkpoint"])
+    assert torch.equal(wavs["experiment"], wavs["all checkpoints"])
+    assert wavs["best"].shape == (20 * HOP,)
+    average = read_weights(newest(exp_dir) / "ema.safetensors")
+    assert all(torch.equal(v, average[k]) for k, v in load_vocoder(exp_dir).generator.state_dict().items())
+    assert str(small_config.parent) not in (exp_dir / "args.json").read_text()
+
+
+def folders(exp_dir):
+    return {
+        "experiment": exp_dir,
+        "all checkpoints": exp_dir / "checkpoint",
+        "newest checkpoint": newest(exp_dir),
+        "best": exp_dir / "best",
+    }
+
+
+def test_without_an_average_the_weights_themselves_are_exported(small_config):
+    exp_dir = run(small_config, "first", "train.ema_decay=null", "train.max_steps=6")
+    assert not (newest(exp_dir) / "ema.safetensors").exists()
+    best = read_weights(exp_dir / "best/model.safetensors")
+    for name, weight in load_vocoder(exp_dir).generator.state_dict().items():
+        torch.testing.assert_close(weight, best[name], atol=1e-6, rtol=1e-5)
+
+
+def test_the_average_follows_the_weights(small_config):
+    last = {}
+    for decay in (0.5, 0.999):
+        exp_dir = run(small_config, f"at-{decay}", f"train.ema_decay={decay}")
+        average = read_weights(newest(exp_dir) / "ema.safetensors")
+        now = load_vocoder(newest(exp_dir) / "model.safetensors").generator.state_dict()
+        last[decay] = sum(float((now[name] - average[name]).abs().sum()) for name in now)
+    assert 0 < last[0.5] < last[0.999]
+
+
+def test_a_published_vocoder_to_start_from(small_config, caplog):
+    first = run(small_config, "first")
+    start = newest(first)
+    # Steps of no length: what comes out is what it started from.
+    still = ("train.adam.lr=1e-30", "train.max_steps=1")
+    second = run(small_config, "second", *still, start_from=start)
+    before, after = weights(first), weights(second)
+    for name, weight in before.items():
+        if name.startswith("ema") or (name.startswith("model_1") and "._" not in name):
+            torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-4)
+
+    published = small_config.parent / "published"
+    published.mkdir()
+    args = json.loads((first / "args.json").read_text())
+    jik876 = {**args["model"], "sampling_rate": RATE, "num_mels": 16, "n_fft": 256, "win_size": 256, "hop_size": HOP}
+    (published / "config.json").write_text(json.dumps({**jik876, "fmin": 0, "fmax": 4000}))
+    torch.save({"generator": read_weights(start / "ema.safetensors")}, published / "g_00000012")
+    parts = {"mpd": {}, "msd": {}}
+    for name, weight in read_weights(start / "model_1.safetensors").items():
+        part, _, key = name.partition(".")
+        for new, old in LEGACY.items():
+            key = key.replace(new, old)
+        parts[part][key] = weight
+    torch.save(parts, published / "do_00000012")
+    third = weights(run(small_config, "third", *still, start_from=published))
+    for name, weight in weights(second).items():
+        torch.testing.assert_close(third[name], weight, atol=1e-6, rtol=1e-4)
+
+    with pytest.raises(UserError, match=r"model\.upsample_initial_channel: 8 there, 16 here"):
+        run(small_config, "fourth", "model.upsample_initial_channel=16", start_from=published)
+    assert not (first.parent / "fourth").exists()
+
+
+LEGACY = {
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+    "parametrizations.weight.original": "weight_orig",
+    "parametrizations.weight.0._": "weight_",
+}
+
+# The spectral norm's estimate aside, a step is the same however its segments are divided.
+EXACT = ("train.max_steps=20", "train.adam.eps=1e-3", "train.valid_every=20")
+
+
+def assert_equal_weights(one, other):
+    for name, weight in one.items():
+        torch.testing.assert_close(weight, other[name], atol=1e-5, rtol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
+
+
+def test_accumulating_2_times_2_equals_4(small_config):
+    whole = weights(run(small_config, "whole", *EXACT, "train.batch_size=4"))
+    parts = ("train.batch_size=2", "train.gradient_accumulation_step=2")
+    assert_equal_weights(whole, weights(run(small_config, "parts", *EXACT, *parts)))
+
+
+def test_two_processes_with_half_the_batch_equal_one(small_config):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command += [ROOT / "bins/train.py", "--config", small_config, "--exp_name", "two"]
+    command += [f"--set={setting}" for setting in (*EXACT, "train.batch_size=2")]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "on 2 processes" in done.stdout
+    one = run(small_config, "one", *EXACT, "train.batch_size=4")
+    two = one.parent / "two"
+    assert_equal_weights(weights(one), weights(two))
+
+    def distances(folder):
+        events = EventAccumulator(str(folder / "log")).Reload()
+        return [events.Scalars(f"valid/{name}")[-1].value for name in ("mel", "stft", "periodicity", "voicing")]
+
+    assert distances(one) == pytest.approx(distances(two), rel=1e-3)
+
+
+def test_training_in_bfloat16(small_config, capsys):
+    run(small_config, "first", "train.mixed_precision=bf16", "train.max_steps=30")
+    totals = [float(value) for value in re.findall(r"total ([\d.]+)", capsys.readouterr().out)]
+    assert totals[-1] < totals[0]
+
+
+def test_tensorboard_shows_every_loss_and_the_sound(small_config):
+    exp_dir = run(small_config, "first", "train.num_valid_samples=1", "train.batch_size=5", "train.lr_decay=0.5")
+    events = EventAccumulator(str(exp_dir / "log"), size_guidance={"images": 0, "audio": 0}).Reload()
+    names = ["discriminator", "adversarial", "feature", "mel", "total", "gradient_norm", "discriminator_gradient_norm"]
+    for name in [*names, "audio_seconds_per_second"]:
+        assert [e.step for e in events.Scalars(f"train/{name}")] == [2, 4, 6, 8, 10, 12]
+    for name in ("mel", "mel_without_average", "stft", "periodicity", "voicing"):
+        assert [e.step for e in events.Scalars(f"valid/{name}")] == [6, 12]
+    assert [e.step for e in events.Images("mel/valid-00")] == [6, 12]
+    assert [e.step for e in events.Audio("synthesized/valid-00")] == [6, 12]
+    assert [e.step for e in events.Audio("recorded/valid-00")] == [6]
+    rates = [e.value for e in events.Scalars("train/learning_rate")]
+    assert rates == pytest.approx([2e-4 * 0.5**epoch for epoch in range(6)])  # 11 clips: 2 steps an epoch
+
+
+def test_a_broken_clip_is_named(small_config, monkeypatch):
+    original = HiFiGANTrainer._segment
+    monkeypatch.setattr(HiFiGANTrainer, "_segment", lambda self, batch: original(self, batch) * float("nan"))
+    with pytest.raises(UserError, match=r"NaN .*train-\d\d"):
+        run(small_config, "first")
+
+
+def test_features_of_an_acoustic_model_are_not_taken_for_audio(small_config, clips):
+    lock = json.loads((clips / "preprocess.lock.json").read_text())
+    lock["preprocess"]["pitch_extractor"] = "dio"
+    (clips / "preprocess.lock.json").write_text(json.dumps(lock))
+    with pytest.raises(UserError, match="holds features for another kind of model"):
+        run(small_config, "first")
+
+
+def test_fastspeech2_cannot_start_from_a_vocoder(small_config):
+    with pytest.raises(UserError, match="no HiFi-GAN|holds no"):
+        run(small_config, "first", start_from=small_config.parent / "data")
