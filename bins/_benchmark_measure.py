@@ -13,7 +13,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bins._benchmark_baseline import plain_convolutions
+from models.tts.fastspeech2.baseline import plain_convolutions
 
 
 class Sections:

@@ -9,19 +9,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from bins._benchmark_baseline import baseline
-from bins._benchmark_corpus import corpus_lengths, write_features, write_recordings
+from bins._benchmark_corpus import FRAMES_PER_PHONE, corpus_lengths, write_features, write_recordings
 from bins._benchmark_measure import Sections, counting_operations, matmul_rate, peak_memory, synchronize
 from config.schema import ExpConfig, FastSpeech2Config, HiFiGANConfig, PreprocessConfig
 from models.registry import trainer_class
 from models.trainer import Trainer
+from models.tts.fastspeech2.baseline import baseline
+from models.untrained import untrained_acoustic_model, untrained_vocoder
 from utils.cores import available_cores
 from utils.errors import UserError
 
@@ -218,12 +219,8 @@ def inference(config: ExpConfig, arguments: argparse.Namespace) -> Iterator[Reco
 
 def _speak(config: ExpConfig, device: torch.device) -> tuple[Callable[[Tensor], object], torch.dtype]:
     """FastSpeech 2's way from phones to a mel, given numbers of frames [B]."""
-    from bins._benchmark_corpus import FRAMES_PER_PHONE
-    from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
-    from text.symbols import SYMBOLS
-
-    stats = FeatureStats(200.0, 50.0, -2.0, 5.0, 40.0, 20.0, -2.0, 5.0)
-    model = FastSpeech2(config.model, len(SYMBOLS), config.preprocess.n_mel, 1, stats).to(device).eval()
+    assert isinstance(config.model, FastSpeech2Config)
+    model = untrained_acoustic_model(config.model, config.preprocess.n_mel, device)
 
     @torch.inference_mode()
     def speak(frames: Tensor) -> object:
@@ -238,20 +235,15 @@ def _speak(config: ExpConfig, device: torch.device) -> tuple[Callable[[Tensor], 
 
 def _sound(config: ExpConfig, device: torch.device) -> tuple[Callable[[Tensor], object], torch.dtype]:
     """HiFi-GAN's way from mels to sound, given numbers of frames [B]."""
-    from models.vocoder.hifigan.vocoder import HiFiGANVocoder
-    from modules.hifigan import HiFiGANGenerator
-
     assert isinstance(config.model, HiFiGANConfig)
-    dtype = torch.float16 if device.type == "cuda" else torch.float32  # as load_vocoder chooses
     n_mel = config.preprocess.n_mel
-    generator = HiFiGANGenerator(n_mel, **asdict(config.model.generator)).to(device, dtype).eval()
-    vocoder = HiFiGANVocoder(generator.requires_grad_(False), {}, "benchmark")
+    vocoder = untrained_vocoder(config.model, n_mel, device)
 
     def sound(frames: Tensor) -> object:
         mels = torch.randn(len(frames), int(frames.max()), n_mel, device=device) - 5
         return vocoder(mels, frames)
 
-    return sound, dtype
+    return sound, next(vocoder.generator.parameters()).dtype
 
 
 def preprocessing(config: ExpConfig, arguments: argparse.Namespace) -> Iterator[Record]:

@@ -11,10 +11,10 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 
 from bins import benchmark
-from bins._benchmark_baseline import baseline
 from bins._benchmark_corpus import corpus_lengths, write_features
 from bins._benchmark_measure import Sections, counting_operations
 from config.load import load_config
+from models.tts.fastspeech2.baseline import baseline
 from models.tts.fastspeech2.dataset import FastSpeech2Dataset
 from models.vocoder.hifigan.dataset import HiFiGANDataset
 from modules.conv import Conv1d
