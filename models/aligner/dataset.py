@@ -82,3 +82,23 @@ class AlignerDataset(torch.utils.data.Dataset):
         """Rows (default: all) in batches of similar length, for a single pass."""
         order = sorted(range(len(self)) if rows is None else rows, key=self.lengths.__getitem__)
         return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+class AlignerSubset(torch.utils.data.Dataset):
+    """Some rows of a data set; a batch's `index` still counts those of the whole."""
+
+    collate = staticmethod(AlignerDataset.collate)
+
+    def __init__(self, whole: AlignerDataset, rows: Sequence[int]) -> None:
+        """Args:
+        whole: the data set.
+        rows: of it, in the order that they have here.
+        """
+        self.whole, self.rows = whole, rows
+        self.lengths = [whole.lengths[row] for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> AlignerBatch:
+        return self.whole[self.rows[index]]

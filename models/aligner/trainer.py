@@ -1,31 +1,48 @@
 """Training the aligner."""
 
-import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from config.schema import AlignerConfig, ExpConfig
-from models.aligner.dataset import AlignerBatch, AlignerDataset
+from models.aligner.dataset import AlignerBatch, AlignerDataset, AlignerSubset
 from models.aligner.flat_start import FlatStart
 from models.aligner.loss import binarization_loss, forward_sum_loss
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
 from models.aligner.tokens import PAUSE
-from models.trainer import BatchSize, Trainer
+from models.trainer import Trainer
+from models.window import BatchSize
+from utils.logging import logger
 
-_WARMUP = 50  # steps to the full learning rate
+# Training has three parts. In the first, of fixed length, the losses change: the first guess fades, the binarization
+# comes in. In the second they are what they are, and it goes on, block after block, until the validation loss has
+# flattened. In the third the learning rate falls to almost nothing, which lowers the loss more than all blocks do.
+# In steps, the same for 6 utterances and for 13,100:
+_WARMUP = 50  # to the full learning rate
+_GUESS_ENDS = 150
+_BINARIZATION_ENDS = 250  # it then counts in full
+_FIRST_LOOK = 300  # has the validation loss flattened?
+BLOCK = 50  # from one look to the next
+_FLAT = 0.01  # less than this share below the best one so far
+_FALL = 0.4  # steps of the third part, as a share of all those before
+LONGEST = 3000  # never more in all
 _FINAL_RATE = 0.02  # of the full learning rate, at the last step
-_VALIDATED = 64  # utterances
+
 _STARTED_FROM = 300  # utterances that the first guess is made from: more do not make it better
-_GUESS_ENDS = 0.4  # share of the training after which the first guess counts no more
+_VALIDATED = 64  # utterances at most
+_HELD_OUT = 10  # one in so many is validated on and not trained on ...
+_SMALL = 200  # ... where there are this many
 
 
 class AlignerTrainer(Trainer):
-    """Learns the alignment of a corpus from nothing but the corpus (arXiv:2108.10447).
+    """Learns the alignment of a corpus from nothing but the corpus (arXiv:2108.10447), until it learns no more.
 
-    The validation loss is that of utterances it also trains on: nothing else will ever be aligned.
+    The validation loss is that of utterances that it is not trained on, one in ten and 64 at most. They are aligned in
+    the end like all others. A corpus of less than 200 utterances cannot spare any: there the loss of those trained on
+    decides.
     """
 
     unit = "mel frames"
@@ -47,8 +64,12 @@ class AlignerTrainer(Trainer):
         config = self.config
         assert isinstance(config.model, AlignerConfig)
         self.blank = config.model.blank
-        self.sampler = self.make_sampler(self.train_set.lengths)
-        self.train_loader = self.make_loader(self.train_set, self.sampler)
+        self.steady_until = _FIRST_LOOK  # the step after which the learning rate falls, as far as is known
+        self.validated = validation_rows(len(self.train_set))
+        held_out = set(self.validated) if len(self.train_set) >= _SMALL else set()
+        trained_on = AlignerSubset(self.train_set, [i for i in range(len(self.train_set)) if i not in held_out])
+        self.sampler = self.make_sampler(trained_on.lengths)
+        self.train_loader = self.make_loader(trained_on, self.sampler)
         model = Aligner(config.model, len(self.train_set.symbols), config.preprocess.n_mel)
         adam = config.train.adam
         optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
@@ -56,21 +77,35 @@ class AlignerTrainer(Trainer):
         self.optimizers = [prepared]
         self.guess: FlatStart | None = None
 
+    @property
+    def last_step(self) -> int:
+        """The step that training ends at, if the validation loss has flattened at the next look."""
+        return min(super().last_step, _last_step(self.steady_until))
+
     def learning_rate(self, step: int) -> float:
-        """A short warm-up, then half a cosine down to almost nothing at the last step."""
-        decay = 0.5 + 0.5 * math.cos(math.pi * step / self.last_step)
-        return self.config.train.adam.lr * min(1.0, step / _WARMUP) * (_FINAL_RATE + (1 - _FINAL_RATE) * decay)
+        """A short warm-up, then the full rate, then down along a line to almost nothing at the last step."""
+        fallen = max(0.0, (step - self.steady_until) / (_last_step(self.steady_until) - self.steady_until))
+        return self.config.train.adam.lr * min(1.0, step / _WARMUP) * (1 - (1 - _FINAL_RATE) * fallen)
 
-    def guess_weight(self, share: float) -> float:
-        """How much the first guess counts, after this share of the training."""
-        return max(0.0, 1 - share / _GUESS_ENDS)
+    def guess_weight(self, step: int) -> float:
+        """How much the first guess counts: less and less, then nothing."""
+        return max(0.0, 1 - step / _GUESS_ENDS)
 
-    def binarization_weight(self, share: float) -> float:
+    def binarization_weight(self, step: int) -> float:
         """How much the own best path counts: nothing until it can be believed, then more and more up to 1.
 
-        The paper's warm-up (arXiv:2108.10447, sec. 2.4), over shares of the training instead of epochs.
+        The paper's warm-up (arXiv:2108.10447, sec. 2.4), over steps instead of epochs.
         """
-        return min(1.0, max(0.0, (share - 0.4) / 0.2))
+        return min(1.0, max(0.0, (step - _GUESS_ENDS) / (_BINARIZATION_ENDS - _GUESS_ENDS)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also says how long training goes on."""
+        return {**super().state_dict(), "steady_until": self.steady_until}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes to where `state_dict` stood."""
+        super().load_state_dict(state)
+        self.steady_until = state["steady_until"]
 
     def measure(self, batch: AlignerBatch) -> BatchSize:
         """Mel frames."""
@@ -86,21 +121,33 @@ class AlignerTrainer(Trainer):
 
     def losses(self, batch: AlignerBatch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One batch's, with the weights that they have at this step."""
-        share = (self.step + 1) / self.last_step
-        return self._losses(self.model, batch, self.guess_weight(share), self.binarization_weight(share))
+        step = self.step + 1
+        return self._losses(self.model, batch, self.guess_weight(step), self.binarization_weight(step))
 
     def validate(self) -> dict[str, float]:
-        """Losses over some utterances, spread over the corpus."""
-        rows = range(0, len(self.train_set), max(1, len(self.train_set) // _VALIDATED))
+        """Losses over the validation utterances; where the learning rate is to fall now, decides whether it does."""
         model = self.accelerator.unwrap_model(self.model)
         sums: dict[str, float] = {"forward_sum": 0.0, "binarization": 0.0}
-        for start in range(0, len(rows), self.config.train.batch_size):
-            chosen = rows[start : start + self.config.train.batch_size]
-            batch = self.to_device(AlignerDataset.collate([self.train_set[i] for i in chosen]))
+        for rows in self.train_set.batches_by_length(self.config.train.batch_size, self.validated):
+            batch = self.to_device(AlignerDataset.collate([self.train_set[i] for i in rows]))
             losses = self._losses(model, batch, 0.0, 1.0)
             for name in sums:
-                sums[name] += float(losses[name]) * len(chosen) / len(rows)
-        return {**sums, "selection": sums["forward_sum"] + sums["binarization"]}
+                sums[name] += float(losses[name]) * len(rows) / len(self.validated)
+        total = sums["forward_sum"] + sums["binarization"]
+        if self.step == self.steady_until:
+            self._look(total)
+        return {**sums, "selection": total}
+
+    def _look(self, loss: float) -> None:
+        """Goes on for a block where the loss is well below `best_loss`, the lowest of the validations before."""
+        more = self.steady_until + BLOCK
+        if loss < (1 - _FLAT) * self.best_loss and _last_step(more) <= super().last_step:
+            self.steady_until = more
+        else:
+            logger.info(
+                "the validation loss has flattened: %s steps more, with a falling learning rate",
+                self.last_step - self.step,
+            )
 
     def _losses(
         self, model: torch.nn.Module, batch: AlignerBatch, guess_weight: float, binarization_weight: float
@@ -136,9 +183,12 @@ class AlignerTrainer(Trainer):
         return self.accelerator.unwrap_model(self.model).eval()
 
 
-def num_steps(num_utterances: int) -> int:
-    """How long to train on a corpus: 400 steps for 100 utterances, 600 for 300, 3,000 for LJSpeech's 13,100.
+def validation_rows(num_utterances: int) -> list[int]:
+    """The utterances that are validated on, spread over the corpus."""
+    share = num_utterances // _HELD_OUT if num_utterances >= _SMALL else num_utterances
+    count = min(_VALIDATED, share)
+    return [place * num_utterances // count for place in range(count)]
 
-    Measured with tests/models/aligner/benchmark.py: at 300 utterances, twice as many change nothing.
-    """
-    return round((150 + 25 * math.sqrt(num_utterances)) / 50) * 50
+
+def _last_step(steady_until: int) -> int:
+    return steady_until + round(_FALL * steady_until)

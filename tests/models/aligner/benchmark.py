@@ -1,9 +1,11 @@
 """Measures the aligner on a synthesizer's corpus, whose boundaries are exact. Run by hand; it is no test.
 
-    python tests/models/aligner/benchmark.py CORPUS [--truth] [--swap 20]
+    python tests/models/aligner/benchmark.py CORPUS --metadata LJSpeech-1.1/metadata.csv --count 300
+    python tests/models/aligner/benchmark.py CORPUS --phones front --swap 20
 
-CORPUS is a folder in LJSpeech's layout with exact TextGrids, as a script around flite (voice slt) makes them. It prints
-the distance of the boundaries, and with --swap how many of so many exchanged texts are among the worst alignments.
+The first makes the corpus with flite (Debian's package `flite`) where the folder is not there yet. For the true phones
+and for the front end's it prints how far the boundaries of phones and of words lie from the true ones, how long it took
+and how much memory; with --swap also how many of so many exchanged texts are among the worst alignments.
 """
 
 import sys
@@ -13,95 +15,140 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import argparse
 import random
+import resource
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from flite_corpus import make_corpus
 
-from bins._alignment import align_corpus
+import bins._alignment
 from config.schema import PreprocessConfig
 from preprocessors import read_corpus
-from processors import aligner_inputs
 from processors.agreement import boundary_distances
+from processors.aligner_inputs import AlignerCorpus, make_inputs
 from text.symbols import is_pause
 from utils.jsonl import read_json
 from utils.textgrid import read_phones
+from utils.utterance import Corpus, Utterance
+
+_FAR = 75  # ms
+
+
+class Result(NamedTuple):
+    """What an alignment came to."""
+
+    minutes: float
+    distances: dict[str, np.ndarray]  # "phones", "words" -> ms
+    misfits: dict[str, float]  # by utterance
 
 
 def main() -> None:
-    """Parses, aligns, prints."""
+    """Parses, makes the corpus, aligns, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("--truth", action="store_true", help="align the TextGrids' own phones and pauses")
+    parser.add_argument("corpus", type=Path, help="made where it is not there")
+    parser.add_argument("--metadata", type=Path, help="texts for a corpus to be made, as LJSpeech's metadata.csv")
+    parser.add_argument("--count", type=int, default=300, help="texts of a corpus to be made")
+    parser.add_argument("--voices", default="slt", help="of flite, e.g. slt,rms,awb: each reads every text")
+    parser.add_argument("--phones", choices=["true", "front", "both"], default="both", help="which ones to align")
     parser.add_argument("--swap", type=int, default=0, metavar="N", help="exchange the texts of N utterances")
-    parser.add_argument("--count", type=int, help="take only so many utterances")
     parser.add_argument("--num_workers", type=int, default=2)
     arguments = parser.parse_args()
 
-    if shutil.which("flite") is None and not arguments.corpus.is_dir():
-        print("skipped: there is no corpus, and no flite to make one")
-        return
+    if not (arguments.corpus / "metadata.csv").is_file():
+        if shutil.which("flite") is None:
+            print(f"skipped: {arguments.corpus} is not there, and no flite to make it (apt-get install flite)")
+            return
+        if arguments.metadata is None:
+            parser.error(f"{arguments.corpus} is not there: --metadata must name a metadata.csv with texts to speak")
+        voices = arguments.voices.split(",")
+        make_corpus(arguments.corpus, arguments.metadata, arguments.count, voices, arguments.num_workers)
     corpus = read_corpus("LJSpeech", arguments.corpus)
-    utterances = corpus.utterances[: arguments.count]
-    swapped = set()
-    if arguments.swap:
-        chosen = random.Random(0).sample(range(len(utterances)), arguments.swap)
-        texts = [utterances[i].text for i in chosen]
-        for place, i in enumerate(chosen):
-            utterances[i] = utterances[i]._replace(text=texts[place - 1])
-            swapped.add(utterances[i].utt_id)
-    corpus = corpus._replace(utterances=utterances)
-    if arguments.truth:
-        _align_true_phones(arguments.corpus)
+    swapped = exchange_texts(corpus.utterances, arguments.swap)
+    results = {}
+    for kind in ("true", "front") if arguments.phones == "both" else (arguments.phones,):
+        results[kind] = measure(arguments.corpus, corpus, swapped, kind == "true", arguments.num_workers)
+    print(f"\n{arguments.corpus.name}: {len(corpus.utterances):,} utterances, {len(swapped)} with another's text")
+    print("| phones given | boundaries of | number | mean | median | beyond 75 ms | shift | took |")
+    print("|---|---|---|---|---|---|---|---|")
+    for kind, result in results.items():
+        for name, ms in result.distances.items():
+            far = np.abs(ms)
+            print(
+                f"| {kind} | {name} | {len(ms):,} | {far.mean():.1f} ms | {np.median(far):.1f} ms "
+                f"| {(far > _FAR).mean():.2%} | {np.median(ms):+.1f} ms | {result.minutes:.1f} min |"
+            )
+    for kind, result in results.items():
+        print_misfits(kind, result.misfits, swapped)
+    own, workers = (
+        resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(f"memory at most: {own:.2f} GB, the largest other process {workers:.2f} GB")
+
+
+def exchange_texts(utterances: list[Utterance], count: int) -> set[str]:
+    """Gives that many utterances the text of another one of them, in place; returns their ids."""
+    chosen = random.Random(0).sample(range(len(utterances)), count)
+    texts = [utterances[i].text for i in chosen]
+    for place, i in enumerate(chosen):
+        utterances[i] = utterances[i]._replace(text=texts[place - 1])
+    return {utterances[i].utt_id for i in chosen}
+
+
+def measure(root: Path, corpus: Corpus, swapped: set[str], true_phones: bool, num_workers: int) -> Result:
+    """Aligns a corpus as stage 1 does."""
+    bins._alignment.make_inputs = true_inputs(root) if true_phones else make_inputs
     with tempfile.TemporaryDirectory() as folder:
         config = PreprocessConfig(processed_dir=folder, alignment="learned", max_misfit=None)
         began = time.monotonic()
-        alignment = align_corpus(config, "LJSpeech", arguments.corpus, corpus, arguments.num_workers)
-        seconds = time.monotonic() - began
-        distances = []
-        for utterance in utterances:
-            exact = arguments.corpus / "TextGrid" / f"{utterance.utt_id}.TextGrid"
+        found = bins._alignment.align_corpus(config, "LJSpeech", root, corpus, num_workers).learned.folder
+        minutes = (time.monotonic() - began) / 60
+        distances: dict[str, list[np.ndarray]] = {"phones": [], "words": []}
+        for utterance in corpus.utterances:
+            exact, learned = (place / f"{utterance.utt_id}.TextGrid" for place in (root / "TextGrid", found))
             if utterance.utt_id in swapped or not exact.is_file():
                 continue
-            truth = read_phones(exact)
-            found = read_phones(alignment.learned.folder / f"{utterance.utt_id}.TextGrid")
-            distances.append(1000 * boundary_distances(truth, found))
-        result = read_json(Path(folder) / "LJSpeech" / "alignment.json")
-    print(f"{len(utterances):,} utterances, {seconds / 60:.1f} min")
-    if distances:
-        all_ms = np.concatenate(distances)
-        print(
-            f"| {len(all_ms):,} boundaries | mean {np.abs(all_ms).mean():.1f} ms | median "
-            f"{np.median(np.abs(all_ms)):.1f} ms | beyond 75 ms {(np.abs(all_ms) > 75).mean():.2%} "
-            f"| shift {np.median(all_ms):+.1f} ms |"
-        )
-    order = sorted(result["scores"], key=lambda utt_id: -result["scores"][utt_id][0])
-    misfits = [result["scores"][utt_id][0] for utt_id in order]
-    print("misfits, worst first:", " ".join(f"{misfit:.1f}" for misfit in misfits[:10]))
-    if swapped:
-        among = sum(utt_id in swapped for utt_id in order[: round(1.25 * len(swapped))])
-        low = min(result["scores"][utt_id][0] for utt_id in swapped)
-        high = max(score[0] for utt_id, score in result["scores"].items() if utt_id not in swapped)
-        print(f"{among} of {len(swapped)} exchanged texts among the worst {round(1.25 * len(swapped))}")
-        print(f"misfits: exchanged from {low:.1f}, right up to {high:.1f}")
+            for name, ms in distances.items():
+                ms.append(1000 * boundary_distances(read_phones(exact, name), read_phones(learned, name)))
+        scores = read_json(Path(folder) / "LJSpeech" / "alignment.json")["scores"]
+    misfits = {utt_id: score[0] for utt_id, score in scores.items()}
+    return Result(minutes, {name: np.concatenate(ms) for name, ms in distances.items() if ms}, misfits)
 
 
-def _align_true_phones(root: Path) -> None:
-    """Puts the phones of the corpus' TextGrids in the place of the front end's."""
-    made = aligner_inputs.make_inputs
+def true_inputs(root: Path) -> Callable[..., AlignerCorpus]:
+    """`make_inputs` with the phones and words of the corpus' TextGrids in the place of the front end's."""
 
-    def make_inputs(*arguments: object) -> aligner_inputs.AlignerCorpus:
-        found = made(*arguments)  # type: ignore[arg-type]
+    def make(*arguments: Any) -> AlignerCorpus:
+        found = make_inputs(*arguments)
         for record in found.records:
-            labels = [i.label for i in read_phones(root / "TextGrid" / f"{record['utt_id']}.TextGrid")]
-            record["phones"] = ["," if is_pause(label) else label for label in labels]
-            record["words"] = [("all", sum(not is_pause(label) for label in labels))]
+            path = root / "TextGrid" / f"{record['utt_id']}.TextGrid"
+            phones = read_phones(path)
+            words = [word for word in read_phones(path, "words") if word.label]
+            starts = np.array([word.start for word in words])
+            spoken = [phone for phone in phones if not is_pause(phone.label)]
+            owners = np.searchsorted(starts, [phone.start + 1e-4 for phone in spoken]) - 1
+            counts = np.bincount(owners, minlength=len(words)).tolist()
+            record["phones"] = ["," if is_pause(phone.label) else phone.label for phone in phones]
+            record["words"] = [(word.label, count) for word, count in zip(words, counts, strict=True)]
         return found
 
-    import bins._alignment
+    return make
 
-    bins._alignment.make_inputs = make_inputs
+
+def print_misfits(kind: str, misfits: dict[str, float], swapped: set[str]) -> None:
+    """Whether exchanged texts stand out."""
+    order = sorted(misfits, key=lambda utt_id: -misfits[utt_id])
+    print(f"{kind}: misfits, worst first:", " ".join(f"{misfits[utt_id]:.1f}" for utt_id in order[:10]))
+    if swapped:
+        worst = round(1.25 * len(swapped))
+        among = sum(utt_id in swapped for utt_id in order[:worst])
+        low = min(misfits[utt_id] for utt_id in swapped)
+        high = max(misfit for utt_id, misfit in misfits.items() if utt_id not in swapped)
+        print(f"{kind}: {among} of {len(swapped)} exchanged texts among the worst {worst}")
+        print(f"{kind}: misfits of exchanged texts from {low:.1f}, of right ones up to {high:.1f}")
 
 
 if __name__ == "__main__":
