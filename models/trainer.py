@@ -1,10 +1,10 @@
 """The training loop that every model shares."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from config.schema import ExpConfig
+from models.window import BatchSize, Sums, Window
 from utils.batching import LengthBucketSampler
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.cores import available_cores
@@ -21,13 +22,6 @@ from utils.crops import CropSampler
 from utils.errors import UserError
 from utils.logging import logger
 from utils.progress import format_seconds
-
-
-class BatchSize(NamedTuple):
-    """What a batch holds, known without asking the device."""
-
-    real: float  # units of progress (mel frames, for an acoustic model)
-    padded: float  # the same with padding
 
 
 class Trainer:
@@ -87,7 +81,7 @@ class Trainer:
             if self.accelerator.is_main_process
             else None
         )
-        self.window = _Window(self.accelerator.device)
+        self.window = Window(self.accelerator.device)
 
     # What a subclass writes.
 
@@ -374,7 +368,7 @@ class Trainer:
         losses |= {"learning_rate": self.learning_rate(self.step), "padding": padding}
         losses |= {f"{self.unit.replace(' ', '_')}_per_second": rate, "ms_per_step": 1000 * seconds / steps}
         self._write("train", losses)
-        self.window = _Window(self.accelerator.device)
+        self.window = Window(self.accelerator.device)
 
     def _validate(self) -> None:
         self._check_finite()
@@ -416,43 +410,6 @@ class Trainer:
         if self.writer:
             for name, value in figures.items():
                 self.writer.add_scalar(f"{group}/{name}", value, self.step)
-
-
-class Sums(dict[str, Tensor]):
-    """Scalars by name, added up over batches."""
-
-    def add(self, values: Mapping[str, Tensor]) -> None:
-        """Adds, without their graphs."""
-        for name, value in values.items():
-            self[name] = self[name] + value.detach() if name in self else value.detach()
-
-
-class _Window:
-    """What happened since the last line of the log. Losses stay on the device until they are asked for."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.started = time.perf_counter()
-        self.real, self.padded, self.steps = 0, 0, 0
-        self.sums = Sums()
-        self.counts: dict[str, int] = {}
-        self.first_bad = torch.tensor(-1, device=device)  # the first step with a loss or gradient that is not finite
-        self.indices: list[Tensor] = []  # the utterances of each step
-
-    def add(self, index: Tensor, size: BatchSize, losses: dict[str, Tensor]) -> None:
-        """Takes note of one step."""
-        self.real += size.real
-        self.padded += size.padded
-        self.steps += 1
-        self.sums.add(losses)
-        for name in losses:  # not every step has every loss
-            self.counts[name] = self.counts.get(name, 0) + 1
-        finite = torch.stack([value.float() for value in losses.values()]).isfinite().all()
-        self.first_bad = torch.where((self.first_bad < 0) & ~finite, len(self.indices), self.first_bad)
-        self.indices.append(index)
-
-    def averages(self) -> dict[str, Tensor]:
-        """Means over the window, on the device."""
-        return {name: value / self.counts[name] for name, value in self.sums.items()}
 
 
 def _resolve_precision(wanted: str) -> str:

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from config.schema import HiFiGANConfig, HiFiGANTrainConfig
-from models.trainer import BatchSize, Sums, Trainer
+from models.trainer import Trainer
 from models.vocoder.hifigan.adversary import Adversary
 from models.vocoder.hifigan.average import WeightAverage
 from models.vocoder.hifigan.dataset import HiFiGANBatch, HiFiGANDataset
 from models.vocoder.hifigan.start import read_start
+from models.window import BatchSize, Sums
 from modules.hifigan import HiFiGANGenerator
 from modules.mel import MelSpectrogram
 from modules.periodicity import periodicity_errors
