@@ -1,6 +1,7 @@
 """Which utterances form a batch, and in which order: a pure function of (seed, epoch)."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,10 +12,13 @@ class LengthBucketSampler:
     Utterances are sorted by length, cut into batches, and the batches are shuffled. Each length first gets up to
     `JITTER` of noise, so that an epoch groups the utterances differently from the last one.
 
-    An optimizer step sees `batch_size * num_processes * accumulation` utterances, however they are divided: each process
-    takes its own share of them, in `accumulation` batches one after the other. So all processes always step together, no
-    utterance is seen twice in an epoch, and 4 batches of 4 hold the same utterances as one of 16. It is iterated as a
-    DataLoader's `batch_sampler`.
+    An optimizer step sees `batch_size * num_processes * accumulation` utterances, however they are divided: each
+    process takes its own share of them, in `accumulation` batches one after the other. So all processes always step
+    together, no utterance is seen twice in an epoch, and 4 batches of 4 hold the same utterances as one of 16. It is
+    iterated as a DataLoader's `batch_sampler`.
+
+    With `max_batch_frames` a batch holds as many utterances of its length as these frames have room for, padding
+    counted. How many those are at each place in the order of lengths is the same in every epoch.
     """
 
     JITTER = 0.03  # at 16 utterances a batch and LJSpeech's lengths this leaves padding near 2 %
@@ -27,16 +31,18 @@ class LengthBucketSampler:
         num_processes: int = 1,
         process_index: int = 0,
         accumulation: int = 1,
+        max_batch_frames: int | None = None,
     ) -> None:
         """Args:
         lengths: frames of each utterance.
-        batch_size: utterances a batch and process.
+        batch_size: utterances a batch and process, where frames do not decide.
         seed: decides the order together with the epoch.
         num_processes, process_index: the processes that share the utterances, and which one this is.
         accumulation: batches that a process adds up for a step.
+        max_batch_frames: the most frames of a batch, padding counted; None: `batch_size` decides.
 
         Raises:
-            ValueError: there are fewer utterances than batches in a step.
+            ValueError: there are fewer utterances than batches in a step, or one is longer than max_batch_frames.
         """
         if len(lengths) < num_processes * accumulation:
             raise ValueError(
@@ -49,6 +55,27 @@ class LengthBucketSampler:
         self.accumulation = accumulation
         self.parts = num_processes * accumulation  # batches that share the utterances of a step
         self.epoch, self.start = 0, 0
+        if max_batch_frames is None:
+            together = self.batch_size * self.parts
+            self._rest = len(lengths) % together
+            self._cuts = [*range(0, len(lengths) - self._rest + 1, together)]
+        else:
+            self._rest = len(lengths) % self.parts
+            self._cuts = self._cut_by_frames(max_batch_frames)
+
+    def _cut_by_frames(self, limit: int) -> list[int]:
+        """Where steps begin and end among the utterances of an epoch in order of their noisy lengths."""
+        # The rest is random. Whichever it is, at no place stands a longer one than if the shortest were left out.
+        longest = np.sort(self.lengths)[self._rest :]
+        if longest[-1] > limit:
+            raise ValueError(f"an utterance of {longest[-1]:.0f} frames does not fit into a batch of {limit}")
+        # Noise moves utterances: one may stand where one stood that is shorter by this factor.
+        moved = (1 + self.JITTER) / (1 - self.JITTER)
+        cuts = [len(longest)]
+        while cuts[-1] > 0:
+            size = max(1, int(limit / (moved * longest[cuts[-1] - 1])))
+            cuts.append(max(0, cuts[-1] - size * self.parts))
+        return cuts[::-1]
 
     def set_position(self, epoch: int, start: int = 0) -> None:
         """The next iteration is this epoch's, from its step number `start` on."""
@@ -61,20 +88,17 @@ class LengthBucketSampler:
     @property
     def num_steps(self) -> int:
         """Optimizer steps of a whole epoch."""
-        whole, rest = divmod(len(self.lengths), self.batch_size * self.parts)
-        return whole + (rest >= self.parts)
+        return len(self._cuts) - 1 + (self._rest >= self.parts)
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        together = self.batch_size * self.parts
         order = rng.permutation(len(self.lengths))
         # Which utterances form the smaller last step, or are left out when each batch cannot have one, is random.
-        rest = len(order) % together
-        order, left = order[rest:], order[:rest]
+        order, left = order[self._rest :], order[: self._rest]
         noise = rng.uniform(1 - self.JITTER, 1 + self.JITTER, len(order))
         order = order[np.argsort(self.lengths[order] * noise, kind="stable")]
-        steps = list(order.reshape(-1, together))
-        if rest >= self.parts:
+        steps = [order[first:last] for first, last in pairwise(self._cuts)]
+        if len(left) >= self.parts:
             steps.append(left)
         for number in rng.permutation(len(steps))[self.start :]:
             for part in range(self.process_index * self.accumulation, (self.process_index + 1) * self.accumulation):

@@ -85,3 +85,53 @@ def test_a_step_holds_the_same_utterances_however_it_is_divided(lengths, batch_s
 def test_fewer_utterances_than_batches_in_a_step_is_an_error():
     with pytest.raises(ValueError, match="5 utterances cannot feed 3 processes with 2 batches each"):
         LengthBucketSampler([5] * 5, 4, 0, 3, 0, 2)
+
+
+@given(LENGTHS, st.integers(0, 3), st.integers(1, 3), st.integers(1, 3), st.integers(900, 5000), st.integers(0, 9))
+def test_batches_by_frames_fit_and_are_shared_without_overlap(lengths, epoch, processes, accumulation, limit, start):
+    if len(lengths) < processes * accumulation:
+        return
+    shares = []
+    for index in range(processes):
+        sampler = LengthBucketSampler(lengths, 1, 7, processes, index, accumulation, limit)
+        sampler.set_position(epoch)
+        shares.append(list(sampler))
+        assert len(shares[-1]) == len(sampler) == sampler.num_steps * accumulation
+        sampler.set_position(epoch, start)
+        assert list(sampler) == shares[-1][start * accumulation :]
+    assert all(
+        batch and len(batch) * max(lengths[row] for row in batch) <= limit for share in shares for batch in share
+    )
+    seen = [row for share in shares for batch in share for row in batch]
+    assert len(seen) == len(set(seen)) == len(lengths) // (processes * accumulation) * processes * accumulation
+    for step in zip(*shares, strict=True):  # all processes have as many at every step
+        assert len({len(batch) for batch in step}) == 1
+
+
+@given(LENGTHS, st.integers(900, 5000))
+def test_batches_by_frames_are_nearly_full(lengths, limit):
+    """Nothing but the shortest utterances' batch may have room for two more of its longest."""
+    batches = list(LengthBucketSampler(lengths, 1, 7, max_batch_frames=limit))
+    room = [limit - len(batch) * max(lengths[row] for row in batch) for batch in batches]
+    spare = [
+        free
+        for free, batch in zip(room, batches, strict=True)
+        if free > 0.12 * limit + 2 * max(lengths[row] for row in batch)
+    ]
+    assert len(spare) <= 1
+
+
+def test_an_utterance_that_no_batch_can_hold_is_an_error():
+    with pytest.raises(ValueError, match="501 frames does not fit into a batch of 500"):
+        LengthBucketSampler([300, 501], 1, 0, max_batch_frames=500)
+
+
+def test_little_padding_by_frames():
+    rng = np.random.default_rng(0)
+    lengths = (rng.triangular(95, 560, 870, 13100)).astype(int)
+    for processes in (1, 8):
+        sampler = LengthBucketSampler(list(lengths), 1, 1, processes, max_batch_frames=16_000)
+        padded = [len(batch) * max(lengths[batch]) for batch in sampler]
+        real = sum(lengths[batch].sum() for batch in sampler)
+        assert sum(padded) / real < 1.05
+        assert max(padded) <= 16_000 and np.mean(padded) > 0.85 * 16_000
