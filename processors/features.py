@@ -94,7 +94,8 @@ class FeatureExtractor:
             "phone_energy": phone_average(energy, durations),
         }
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        facts = {"text": utterance.text, "phones": phones, "num_frames": len(mel)}
+        # first_frame: where in the recording the features begin, for those who read it again
+        facts = {"text": utterance.text, "phones": phones, "num_frames": len(mel), "first_frame": cut.start}
         return Extracted(facts, contiguous, [(what, "") for what in mended_audio] + mended)
 
     def aligner_inputs(self, utterance: Utterance) -> AlignerInputs:

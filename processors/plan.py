@@ -20,7 +20,7 @@ from utils.shards import ShardError, read_header, shard_name, shard_path
 from utils.utterance import Utterance
 
 # Raise it with every change to text/, modules/mel.py or processors/ that changes features: it makes all shards stale.
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
 SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
 # No feature depends on these; those that decide over TextGrids count through them.

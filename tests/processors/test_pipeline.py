@@ -84,7 +84,7 @@ def test_what_stage_2_finds(corpus: Path, config: PreprocessConfig, made: list[s
     golden = {row["utt_id"] for row in read_jsonl(out / "golden_test.jsonl")}
     assert golden and golden <= sets_of(out)["test"]
     for row in rows:
-        assert list(row) == ["utt_id", "speaker", "text", "phones", "num_frames", "shard"]
+        assert list(row) == ["utt_id", "speaker", "text", "phones", "num_frames", "first_frame", "shard"]
         assert row["phones"][-1] == "." and row["phones"][0].isupper()
         SymbolTable().ids(row["phones"])
         arrays = read_features(shard_path(out / "shards", row["shard"]), [row["utt_id"]])

@@ -171,7 +171,7 @@ def load_synthesizer(
         # A mask gives each row of a batch what the published model gives it alone.
         model.mask_padding = model.variance_adaptor.mask_padding = True
     else:
-        model, mel = _own_model(experiment), experiment.preprocess.mel
+        model, mel = load_own_model(experiment), experiment.preprocess.mel
     if vocoder_dir is None:
         logger.warning(
             "no --vocoder_dir: Griffin-Lim makes the sound, understandable but metallic. For a natural sound give the "
@@ -183,7 +183,12 @@ def load_synthesizer(
     return Synthesizer(model, mel, vocoder, device)
 
 
-def _own_model(experiment: Experiment) -> FastSpeech2:
+def own_weights(experiment: Experiment) -> Path:
+    """The weights of an experiment of this toolkit: of the folder that was given, or of the newest checkpoint.
+
+    Raises:
+        UserError: there is no checkpoint.
+    """
     weights = experiment.folder / "model.safetensors"
     if not weights.is_file():
         checkpoints = list_checkpoints(experiment.root / "checkpoint")
@@ -193,6 +198,16 @@ def _own_model(experiment: Experiment) -> FastSpeech2:
                 f"sh egs/tts/FastSpeech2/run.sh --stage 2 --name {experiment.root.name} --resume"
             )
         weights = checkpoints[-1][1] / "model.safetensors"
+    return weights
+
+
+def load_own_model(experiment: Experiment) -> FastSpeech2:
+    """The model of an experiment of this toolkit, with `own_weights`.
+
+    Raises:
+        UserError: there is no checkpoint, or its weights do not fit.
+    """
+    weights = own_weights(experiment)
     num_speakers, n_mel = len(experiment.speakers), experiment.preprocess.n_mel
     model = FastSpeech2(experiment.model, len(experiment.symbols), n_mel, num_speakers, read_stats(experiment.root))
     load_strict(model, strip_module_prefix(read_weights(weights)), weights)
