@@ -127,14 +127,39 @@ def test_accelerate_folders_newest_step_and_the_generator_among_the_models(tmp_p
     same_sound(load_vocoder(tmp_path / inside), tiny, mel)
 
 
+def scaled(state: dict, factor: float) -> dict:
+    return {key: value * factor for key, value in state.items()}
+
+
 def test_own_experiment_folder(tmp_path, tiny, mel):
     args = {"model_type": "HiFiGAN", "model": asdict(SHAPE), "preprocess": MEL}
     (tmp_path / "args.json").write_text(json.dumps(args))
+    (tmp_path / "log").mkdir()
+    names = ("parametrizations.weight.original0", "parametrizations.weight.original1")
     folder = tmp_path / "checkpoint" / "step-0000100"
+    for step, factor in ((folder, 1), (folder.with_name("step-0000020"), 0.5)):
+        step.mkdir(parents=True)
+        save_file(weight_normed(scaled(tiny.state_dict(), factor), *names), step / "model.safetensors")
+        save_file({"mpd.conv.bias": torch.zeros(1)}, step / "model_1.safetensors")
+    for given in (tmp_path, tmp_path / "checkpoint", folder, folder / "model.safetensors"):
+        same_sound(load_vocoder(given), tiny, mel)
+
+
+def test_the_average_wins_and_the_best_must_be_asked_for(tmp_path, tiny, mel):
+    args = {"model_type": "HiFiGAN", "model": asdict(SHAPE), "preprocess": MEL}
+    (tmp_path / "args.json").write_text(json.dumps(args))
+    folder, best = tmp_path / "checkpoint" / "step-0000100", tmp_path / "best"
     folder.mkdir(parents=True)
-    save_file(tiny.state_dict(), folder / "model.safetensors")
-    same_sound(load_vocoder(tmp_path), tiny, mel)
-    same_sound(load_vocoder(folder), tiny, mel)
+    best.mkdir()
+    save_file(weight_normed(scaled(tiny.state_dict(), 0.5)), folder / "model.safetensors")
+    save_file(tiny.state_dict(), folder / "ema.safetensors")
+    save_file(scaled(tiny.state_dict(), 0.7), best / "model.safetensors")
+    for given in (tmp_path, tmp_path / "checkpoint", folder):
+        same_sound(load_vocoder(given), tiny, mel)
+    for given, factor in ((best, 0.7), (best / "model.safetensors", 0.7), (folder / "model.safetensors", 0.5)):
+        other = HiFiGANGenerator(5, **asdict(SHAPE)).eval().requires_grad_(False)
+        other.load_state_dict(scaled(tiny.state_dict(), factor))
+        same_sound(load_vocoder(given), other, mel)
 
 
 def test_newest_jik876_generator(tmp_path, tiny, mel):
