@@ -38,6 +38,8 @@ def find_weights(vocoder_dir: Path) -> list[Path]:
     """
     if vocoder_dir.is_file():
         return [vocoder_dir]
+    if vocoder_dir.name == "checkpoints" and not vocoder_dir.exists():
+        vocoder_dir = vocoder_dir.with_name("checkpoint")  # published folders have the one, trained ones the other
     if not vocoder_dir.is_dir():
         raise UserError(f"{vocoder_dir}: no such vocoder folder (--vocoder_dir)", 2)
     for folder in (vocoder_dir, vocoder_dir / "checkpoints", vocoder_dir / "checkpoint"):

@@ -166,6 +166,7 @@ def test_the_experiment_is_a_vocoder_as_it_is(small_config, clips):
     assert wavs["experiment"].shape == (20 * HOP,)
     assert torch.equal(wavs["experiment"], wavs["newest checkpoint"])
     assert torch.equal(wavs["experiment"], wavs["all checkpoints"])
+    assert torch.equal(wavs["experiment"], wavs["as published ones call it"])
     assert wavs["best"].shape == (20 * HOP,)
     average = read_weights(newest(exp_dir) / "ema.safetensors")
     assert all(torch.equal(v, average[k]) for k, v in load_vocoder(exp_dir).generator.state_dict().items())
@@ -176,6 +177,7 @@ def folders(exp_dir):
     return {
         "experiment": exp_dir,
         "all checkpoints": exp_dir / "checkpoint",
+        "as published ones call it": exp_dir / "checkpoints",
         "newest checkpoint": newest(exp_dir),
         "best": exp_dir / "best",
     }
