@@ -318,6 +318,8 @@ class TrainConfig:
     mixed_precision: Literal["auto", "no", "bf16"] = "auto"  # auto: bf16 on a GPU that has it, else no
     max_epoch: int | None = 1000  # training stops here or at max_steps, whichever comes first
     max_steps: int | None = 200_000
+    # Features read once, into the memory of the device; auto: on a GPU where they need less than half of what is free.
+    data_on_device: Literal["auto", True, False] = "auto"
     num_workers: int | None = None  # processes that load batches; null: 0 on a CPU, up to 4 on a GPU
     log_every: int = 50  # steps between lines of the log
     valid_every: int = 1000  # steps between validations
@@ -345,7 +347,12 @@ class TrainConfig:
 class FastSpeech2TrainConfig(TrainConfig):
     """Stage 2 of FastSpeech 2."""
 
+    max_batch_frames: int | None = None  # mel frames a batch and process, padding counted; null: batch_size decides
     lr_scheduler: LRSchedulerConfig = field(default_factory=LRSchedulerConfig)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from _positive(self, "max_batch_frames")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from config.schema import ExpConfig
+from models.resident import CanBeResident, ResidentLoader, should_be_resident
 from models.window import BatchSize, Sums, Window
 from utils.batching import LengthBucketSampler
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
@@ -42,7 +43,7 @@ class Trainer:
     model: torch.nn.Module
     optimizers: list[torch.optim.Optimizer]
     sampler: LengthBucketSampler | CropSampler
-    train_loader: DataLoader
+    train_loader: DataLoader | ResidentLoader
     unit = "items"
     data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
     # Files that every checkpoint has.
@@ -215,12 +216,15 @@ class Trainer:
             ends.append(train.max_epoch * self.sampler.num_steps)
         return min(ends)
 
-    def make_loader(self, dataset: Any, sampler: LengthBucketSampler | CropSampler) -> DataLoader:
+    def make_loader(self, dataset: Any, sampler: LengthBucketSampler | CropSampler) -> DataLoader | ResidentLoader:
         """A loader of the sampler's batches; the dataset collates its own."""
-        on_gpu = self.accelerator.device.type == "cuda"
+        device = self.accelerator.device
+        if isinstance(dataset, CanBeResident) and should_be_resident(self.config.train.data_on_device, dataset, device):
+            return ResidentLoader(dataset.on_device(device), sampler)
+        on_gpu = device.type == "cuda"
         workers = self.config.train.num_workers
         if workers is None:  # on a CPU the cores are busy with the model, and a batch takes a millisecond to read
-            workers = min(4, max(1, available_cores() // self.accelerator.num_processes)) if on_gpu else 0
+            workers = min(4, available_cores()) if on_gpu else 0
         return DataLoader(
             dataset,
             batch_sampler=sampler,
@@ -231,11 +235,11 @@ class Trainer:
             generator=torch.Generator(),  # of its own: drawing a worker seed must not move the model's dropout
         )
 
-    def make_sampler(self, lengths: list[int]) -> LengthBucketSampler:
-        """This process's share of the training batches.
+    def make_sampler(self, lengths: list[int], max_batch_frames: int | None = None) -> LengthBucketSampler:
+        """This process's share of the training batches; `max_batch_frames` as LengthBucketSampler takes it.
 
         Raises:
-            UserError: there are fewer utterances than batches in a step.
+            UserError: there are fewer utterances than batches in a step, or one is longer than a batch may be.
         """
         train, accelerator = self.config.train, self.accelerator
         processes, accumulation = accelerator.num_processes, train.gradient_accumulation_step
@@ -244,8 +248,20 @@ class Trainer:
                 f"{len(lengths)} training utterances are too few for {processes} processes and "
                 f"train.gradient_accumulation_step = {accumulation}: each batch needs one"
             )
+        if max_batch_frames is not None and max(lengths) > max_batch_frames:
+            raise UserError(
+                f"train.max_batch_frames = {max_batch_frames} is less than the longest training utterance has, "
+                f"{max(lengths)} mel frames: raise it, or lower preprocess.max_seconds and run stage 1 again",
+                exit_code=2,
+            )
         return LengthBucketSampler(
-            lengths, train.batch_size, train.random_seed, processes, accelerator.process_index, accumulation
+            lengths,
+            train.batch_size,
+            train.random_seed,
+            processes,
+            accelerator.process_index,
+            accumulation,
+            max_batch_frames,
         )
 
     def to_device(self, batch: Any) -> Any:
@@ -263,7 +279,8 @@ class Trainer:
         for name in ("step", "epoch", "step_in_epoch", "best_loss"):
             setattr(self, name, state[name])
         now = self._order()
-        changed = [f"{name} {state['order'][name]} -> {now[name]}" for name in now if state["order"][name] != now[name]]
+        then = {name: state["order"].get(name) for name in now}
+        changed = [f"{name} {then[name]} -> {now[name]}" for name in now if then[name] != now[name]]
         if changed:
             self.step_in_epoch = 0
             logger.warning(
@@ -281,10 +298,11 @@ class Trainer:
                 "before it."
             ) from error
 
-    def _order(self) -> dict[str, int]:
-        train = self.config.train
+    def _order(self) -> dict[str, int | None]:
+        train, sampler = self.config.train, self.sampler
         return {
             "batch_size": train.batch_size,
+            "max_batch_frames": sampler.max_batch_frames if isinstance(sampler, LengthBucketSampler) else None,
             "gradient_accumulation_step": train.gradient_accumulation_step,
             "random_seed": train.random_seed,
             "processes": self.accelerator.num_processes,
@@ -333,14 +351,17 @@ class Trainer:
         accelerator, train = self.accelerator, self.config.train
         parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         where = str(accelerator.device) if accelerator.num_processes == 1 else f"{accelerator.num_processes} processes"
+        frames = self._order()["max_batch_frames"]
+        per_batch, unit = (train.batch_size, "") if frames is None else (frames, f" {self.unit} at most")
         logger.info(
-            "%s: %.1f M parameters on %s, precision %s, %s utterances, batches of %s",
+            "%s: %.1f M parameters on %s, precision %s, %s utterances%s, batches of %s",
             self.config.model_type,
             parameters / 1e6,
             where,
             accelerator.mixed_precision,
             f"{len(self.sampler.lengths):,}",
-            train.batch_size * accelerator.num_processes * train.gradient_accumulation_step,
+            " in its memory" if isinstance(self.train_loader, ResidentLoader) else "",
+            f"{per_batch * accelerator.num_processes * train.gradient_accumulation_step:,}{unit}",
         )
         verb = "Training goes on from" if self.step else "Training starts at"
         logger.info("%s step %s of %s", verb, f"{self.step:,}", f"{self.last_step:,}")

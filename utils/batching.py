@@ -54,6 +54,7 @@ class LengthBucketSampler:
         self.process_index = process_index
         self.accumulation = accumulation
         self.parts = num_processes * accumulation  # batches that share the utterances of a step
+        self.max_batch_frames = max_batch_frames
         self.epoch, self.start = 0, 0
         if max_batch_frames is None:
             together = self.batch_size * self.parts

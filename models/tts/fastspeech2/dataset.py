@@ -12,6 +12,7 @@ from models.tts.fastspeech2.model import FeatureStats
 from text.symbols import SymbolTable, UnknownSymbolError
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl
+from utils.ragged import Ragged
 from utils.shards import ShardReader
 
 
@@ -74,6 +75,16 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             speaker_id=torch.tensor(self.speakers[row["speaker"]]),
         )
 
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that `on_device` takes there."""
+        mels = sum(row["num_frames"] for row in self.rows) * self[0].mel.shape[1] * 4
+        return mels + sum(len(row["phones"]) for row in self.rows) * (8 + 8 + 4 + 4)
+
+    def on_device(self, device: torch.device) -> "ResidentFeatures":
+        """Reads all features, once, into the memory of a device."""
+        return ResidentFeatures(self, device)
+
     @staticmethod
     def collate(items: Sequence[FastSpeech2Batch]) -> FastSpeech2Batch:
         """Utterances padded with 0 to the longest one's length."""
@@ -84,6 +95,45 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
     def _read(self, row: dict[str, Any], feature: str) -> Tensor:
         return self._shards.read(row["shard"], row["utt_id"], feature)
+
+
+class ResidentFeatures:
+    """A data set in the memory of a device: 2.4 GB for LJSpeech's mels."""
+
+    def __init__(self, dataset: FastSpeech2Dataset, device: torch.device) -> None:
+        """Args: dataset: at least one utterance; device: where its features are to lie."""
+        self.device = device
+        phones, frames = [len(row["phones"]) for row in dataset.rows], dataset.lengths
+        n_mel = dataset[0].mel.shape[1]
+        self.tables = {
+            "phone_ids": Ragged(phones, device, torch.int64),
+            "durations": Ragged(phones, device, torch.int64),
+            "pitch": Ragged(phones, device, torch.float32),
+            "energy": Ragged(phones, device, torch.float32),
+            "mel": Ragged(frames, device, torch.float32, (n_mel,)),
+        }
+        speakers = []
+        for row in range(len(dataset)):
+            item = dataset[row]
+            for name, table in self.tables.items():
+                table.put(row, getattr(item, name))
+            speakers.append(item.speaker_id)
+        self.phone_lengths, self.mel_lengths = torch.tensor(phones), torch.tensor(frames)
+        self.speaker_id = torch.stack(speakers)
+
+    def batch(self, chosen: list[int]) -> FastSpeech2Batch:
+        """The utterances of these rows, as `FastSpeech2Dataset.collate` pads them; see `ResidentData.batch`."""
+        index = torch.tensor(chosen)
+        phone_lengths, mel_lengths = self.phone_lengths[index], self.mel_lengths[index]
+        rows = index.to(self.device, non_blocking=True)
+        widths = {name: int(phone_lengths.max()) for name in self.tables} | {"mel": int(mel_lengths.max())}
+        return FastSpeech2Batch(
+            index=index,
+            phone_lengths=phone_lengths,
+            mel_lengths=mel_lengths,
+            speaker_id=self.speaker_id[index],
+            **{name: table.padded(rows, widths[name]) for name, table in self.tables.items()},
+        )
 
 
 def read_stats(folder: Path) -> FeatureStats:

@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from config.schema import FastSpeech2Config
-from models.trainer import BatchSize, Trainer
+from config.schema import FastSpeech2Config, FastSpeech2TrainConfig
+from models.trainer import Trainer
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.loss import fastspeech2_loss
-from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output
+from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.fastspeech2.teacher_forced import forced
+from models.window import BatchSize
 from modules.griffin_lim import GriffinLim
 from utils.errors import UserError
 from utils.plot import plot_curves, plot_mels
@@ -25,11 +27,11 @@ class FastSpeech2Trainer(Trainer):
     def build(self) -> None:
         """Makes the data sets, the model and Adam."""
         config, accelerator = self.config, self.accelerator
-        assert isinstance(config.model, FastSpeech2Config)
+        assert isinstance(config.model, FastSpeech2Config) and isinstance(config.train, FastSpeech2TrainConfig)
         data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
         self.train_set, self.valid_set = (FastSpeech2Dataset(data_dir, split) for split in ("train", "valid"))
         self._check_lengths(config.model.max_seq_len)
-        self.sampler = self.make_sampler(self.train_set.lengths)
+        self.sampler = self.make_sampler(self.train_set.lengths, config.train.max_batch_frames)
         self.train_loader = self.make_loader(self.train_set, self.sampler)
         model = FastSpeech2(
             config.model,
@@ -67,7 +69,7 @@ class FastSpeech2Trainer(Trainer):
 
     def losses(self, batch: FastSpeech2Batch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One batch's; see `fastspeech2_loss`."""
-        return fastspeech2_loss(_forced(self.model, batch), batch, counts)
+        return fastspeech2_loss(forced(self.model, batch), batch, counts)
 
     def validate(self) -> dict[str, float]:
         """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
@@ -85,7 +87,7 @@ class FastSpeech2Trainer(Trainer):
         for rows in batches[accelerator.process_index :: accelerator.num_processes]:
             batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i] for i in rows]))
             weight = batch.mel_lengths.sum()
-            for name, loss in fastspeech2_loss(_forced(model, batch), batch).items():
+            for name, loss in fastspeech2_loss(forced(model, batch), batch).items():
                 sums[name] = sums.get(name, torch.zeros_like(frames)) + loss * weight
             frames = frames + weight
         names = ("total", "mel", "mel_postnet", "duration", "pitch", "energy")  # also where a process had no batch
@@ -103,7 +105,7 @@ class FastSpeech2Trainer(Trainer):
         for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
             row = self.valid_set.rows[i]
             batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i]]))
-            output = _forced(model, batch)
+            output = forced(model, batch)
             mels = {"predicted": output.mel_postnet, "recorded": batch.mel}
             utt_id, title = row["utt_id"], f"{row['utt_id']}: {row['text']}"
             figure = plot_mels(
@@ -143,16 +145,3 @@ class FastSpeech2Trainer(Trainer):
                     f"model.max_seq_len = {limit}: raise it, or lower preprocess.max_seconds and run stage 1 again",
                     exit_code=2,
                 )
-
-
-def _forced(model: torch.nn.Module, batch: FastSpeech2Batch) -> FastSpeech2Output:
-    """The model's output with the recording's durations, pitch and energy."""
-    return model(
-        batch.phone_ids,
-        batch.phone_lengths,
-        durations=batch.durations,
-        pitch=batch.pitch,
-        energy=batch.energy,
-        speaker_id=batch.speaker_id,
-        num_frames=batch.mel.shape[1],
-    )

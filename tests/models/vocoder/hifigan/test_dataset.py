@@ -21,6 +21,7 @@ MARGIN = (N_FFT - HOP) // 2
 MEL = MelSettings(22050, N_FFT, N_FFT, HOP, N_MEL, 0.0, 8000.0)
 FRAMES = {"long": 60, "longer": 75, "equal": 32, "short": 9, "least": 4}  # of the clips
 SEGMENT = 32 * HOP
+NEEDS_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 
 
 def make_folder(folder: Path, mel_dtype: type | None = None, split: str = "train") -> dict[str, np.ndarray]:
@@ -170,3 +171,23 @@ def test_errors_name_the_file_and_the_mend(tmp_path: Path) -> None:
     (tmp_path / "shards/shard-00000.safetensors").unlink()
     with pytest.raises(UserError, match="shard-00000.safetensors is missing"):
         HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+
+
+@pytest.mark.parametrize("mel_dtype", [None, np.float16])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+def test_clips_on_the_device_give_the_same_batches_bit_for_bit(
+    tmp_path: Path, mel_dtype: type | None, device: str
+) -> None:
+    make_folder(tmp_path, mel_dtype)
+    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    assert dataset.resident_bytes == sum(FRAMES.values()) * (HOP * 2 + (N_MEL * 4 if mel_dtype else 0))
+    sampler = CropSampler(dataset.lengths, 2, 0)
+    sampler.set_position(3)
+    resident = dataset.on_device(torch.device(device))
+    crops = [[Crop(row, fraction) for row in range(len(FRAMES))] for fraction in (0.0, 0.5, 0.999)]
+    for chosen in [*sampler, *crops]:
+        expected, found = dataset.collate([dataset[crop] for crop in chosen]), resident.batch(chosen)
+        for name in HiFiGANBatch._fields:
+            own, gathered = getattr(expected, name), getattr(found, name)
+            assert gathered.dtype == own.dtype and torch.equal(gathered.cpu(), own), name
+        assert found.audio.device.type == found.mel.device.type == device and found.index.device.type == "cpu"

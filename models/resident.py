@@ -1,0 +1,49 @@
+"""Training data that lie in the memory of the device: read once, and batches gathered there."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+
+class ResidentData(Protocol):
+    """The data of a split on a device."""
+
+    def batch(self, chosen: Any) -> Any:
+        """What the data set's `collate` gives for the same items, bit for bit.
+
+        Fields of one number an utterance are on the host, which must know them; all others are on the device.
+        """
+
+
+@runtime_checkable
+class CanBeResident(Protocol):
+    """A data set that can move to a device."""
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that it takes there."""
+
+    def on_device(self, device: torch.device) -> ResidentData:
+        """Reads everything, once."""
+
+
+class ResidentLoader:
+    """A sampler's batches, gathered on the device; stands where a DataLoader would."""
+
+    def __init__(self, data: ResidentData, sampler: Iterable[Any]) -> None:
+        """Args: data: on the device; sampler: yields what each batch holds."""
+        self.data, self.sampler = data, sampler
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.data.batch, self.sampler)
+
+
+def should_be_resident(wanted: bool | str, dataset: CanBeResident, device: torch.device) -> bool:
+    """Whether a data set is to move to the device: as `train.data_on_device` says.
+
+    "auto" is yes on a GPU where it needs less than half of what is free: the rest is for the model and its activations.
+    """
+    if wanted != "auto":
+        return bool(wanted)
+    return device.type == "cuda" and dataset.resident_bytes < torch.cuda.mem_get_info(device)[0] / 2
