@@ -126,7 +126,8 @@ def _alignment(alignment: Mapping[str, Any]) -> list[str]:
         f"| {row['frames_per_phone']:.1f} | {row['note']} |"
         for row in alignment["worst"]
     ]
-    return [*lines, ""]
+    pictures = [line for row in alignment["worst"] for line in ("", f"![{row['utt_id']}]({row['picture']})")]
+    return [*lines, *pictures, ""]
 
 
 def num_skipped(report: Mapping[str, Any]) -> int:

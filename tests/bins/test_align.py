@@ -18,7 +18,7 @@ from utils.shards import read_features, shard_path
 from utils.textgrid import read_phones
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
-COUNT = 6  # utterances: 200 steps of a fraction of a second
+COUNT = 6  # utterances: steps of a few hundredths of a second
 
 
 def command(program: str, folder: Path, corpus: Path, *overrides: str) -> list[str]:
@@ -85,8 +85,10 @@ def test_a_corpus_without_textgrids_gets_features(learned: tuple[Path, str]) -> 
         assert [i.label.lower() for i in words if i.label] == row["text"].lower().rstrip(".").split()
     report = read_json(out / "report.json")["alignment"]
     assert report["aligned"] == COUNT and report["agreement"] is None and len(report["worst"]) == COUNT
-    assert "## Alignment" in (out / "report.md").read_text()
+    page = (out / "report.md").read_text()
+    assert "## Alignment" in page
     for row in report["worst"]:
+        assert f"![{row['utt_id']}]({row['picture']})" in page
         assert (out / row["picture"]).read_bytes().startswith(b"\x89PNG")
     assert not (out / "aligner").exists()  # mels and checkpoints are gone
 

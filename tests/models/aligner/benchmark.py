@@ -146,9 +146,12 @@ def print_misfits(kind: str, misfits: dict[str, float], swapped: set[str]) -> No
         worst = round(1.25 * len(swapped))
         among = sum(utt_id in swapped for utt_id in order[:worst])
         low = min(misfits[utt_id] for utt_id in swapped)
-        high = max(misfit for utt_id, misfit in misfits.items() if utt_id not in swapped)
+        right = [misfit for utt_id, misfit in misfits.items() if utt_id not in swapped]
+        limit = PreprocessConfig().max_misfit or float("inf")
+        lost = sum(misfit > limit for misfit in right)
         print(f"{kind}: {among} of {len(swapped)} exchanged texts among the worst {worst}")
-        print(f"{kind}: misfits of exchanged texts from {low:.1f}, of right ones up to {high:.1f}")
+        print(f"{kind}: misfits of exchanged texts from {low:.1f}, of right ones up to {max(right):.1f}")
+        print(f"{kind}: stage 1 would leave out what has more than {limit:.1f}, {lost} right ones among them")
 
 
 if __name__ == "__main__":
