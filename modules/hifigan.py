@@ -140,7 +140,12 @@ class HiFiGANGenerator(nn.Module):
         self.conv_post = SameConv1d(channels, 1, 7)
 
     def initialize(self) -> None:
-        """Draws the weights that training starts from, as the paper's code does: small, but for the first layer."""
+        """Draws the weights that training starts from: small, but for the first layer.
+
+        The paper's code asks for the same; its weight norm, which is added before, undoes it, and PyTorch's own weights
+        remain. Small ones learn faster: a mel L1 of 1.01 instead of 1.17 after 240 steps, of 1.17 instead of 1.25 with
+        another seed (a generator of 128 channels, the mel loss alone).
+        """
         for part in (self.ups, self.resblocks, self.conv_post):
             for module in part.modules():
                 if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):

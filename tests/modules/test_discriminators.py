@@ -29,9 +29,9 @@ def small(periods=(2, 3), num_scales=2) -> HiFiGANDiscriminator:
     return HiFiGANDiscriminator(periods, (4, 8, 8, 8, 8), num_scales, (16,) * 7).eval()
 
 
+@pytest.fixture(scope="module")
 def published() -> HiFiGANDiscriminator:
-    with torch.device("meta"):
-        return HiFiGANDiscriminator(PERIODS, PERIOD_CHANNELS, 3, SCALE_CHANNELS)
+    return HiFiGANDiscriminator(PERIODS, PERIOD_CHANNELS, 3, SCALE_CHANNELS)
 
 
 def normed(norm, conv: nn.Module) -> nn.Module:
@@ -68,13 +68,12 @@ def plain_scale(norm) -> PlainStack:
     return PlainStack([*convs, nn.Conv1d(16, 16, 5, 1, 2)], nn.Conv1d(16, 1, 3, 1, 1), norm)
 
 
-def test_the_papers_parameter_counts():
-    model = published()
-    assert sum(p.numel() for p in model.mpd.parameters()) == 41_105_770
-    assert sum(p.numel() for p in model.msd.parameters()) == 29_618_821
+def test_the_papers_parameter_counts(published):
+    assert sum(p.numel() for p in published.mpd.parameters()) == 41_105_770
+    assert sum(p.numel() for p in published.msd.parameters()) == 29_618_821
 
 
-def test_a_published_file_has_these_names_and_shapes():
+def test_a_published_file_has_these_names_and_shapes(published):
     if not LISTING.is_file():
         pytest.skip("the listing of a published file lies beside the repository, in shared/reference")
     state, part = {}, ""
@@ -84,9 +83,9 @@ def test_a_published_file_has_these_names_and_shapes():
         elif part:
             name, shape, _ = line.split("\t")
             size = [int(number) for number in shape.strip("()").split(",") if number.strip()]
-            state[f"{part}.{name}"] = torch.empty(size, device="meta")
+            state[f"{part}.{name}"] = torch.zeros(size)
     assert len(state) == 170
-    assert not any(published().load_state_dict(current_names(state), strict=True))
+    published.load_state_dict(current_names(state), strict=True)
 
 
 def test_a_period_with_published_weights_computes_what_the_plain_form_does():

@@ -74,14 +74,14 @@ def test_mixed_precision_sums_in_float32():
 
 def test_a_discriminator_learns_to_tell_noise_from_tones():
     model = HiFiGANDiscriminator((2, 3), (4, 8, 8, 8, 8), 2, (16,) * 7)
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, (0.8, 0.99))
-    time, losses = torch.arange(800) / 22050, []
-    for _ in range(25):
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3, (0.8, 0.99))
+    time, losses = torch.arange(400) / 22050, []
+    for _ in range(12):
         tones = 0.3 * torch.sin(2 * torch.pi * (100 + 300 * torch.rand(4, 1, 1)) * time)
-        found, _ = model(torch.cat([tones, 0.3 * torch.randn(4, 1, 800)]))
+        found, _ = model(torch.cat([tones, 0.3 * torch.randn(4, 1, 400)]))
         loss = discriminator_loss([score[:4] for score in found], [score[4:] for score in found])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[0] > 3 and losses[-1] < 0.5 * losses[0]
+    assert losses[0] > 3 and losses[-1] < 0.6 * losses[0]
