@@ -34,14 +34,14 @@ _FINAL_RATE = 0.02  # of the full learning rate, at the last step
 _STARTED_FROM = 300  # utterances that the first guess is made from: more do not make it better
 _VALIDATED = 64  # utterances at most
 _HELD_OUT = 10  # one in so many is validated on and not trained on ...
-_SMALL = 200  # ... where there are this many
+_SMALL = 100  # ... where there are this many
 
 
 class AlignerTrainer(Trainer):
     """Learns the alignment of a corpus from nothing but the corpus (arXiv:2108.10447), until it learns no more.
 
     The validation loss is that of utterances that it is not trained on, one in ten and 64 at most. They are aligned in
-    the end like all others. A corpus of less than 200 utterances cannot spare any: there the loss of those trained on
+    the end like all others. A corpus of less than 100 utterances cannot spare any: there the loss of those trained on
     decides.
     """
 
