@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, broadcast, set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
@@ -65,7 +65,7 @@ class Trainer:
         train = config.train
         self.accelerator = Accelerator(
             mixed_precision=_resolve_precision(train.mixed_precision),
-            # Buffers are the same everywhere (see MaskedBatchNorm1d): no need to send them at each step.
+            # Buffers start the same everywhere (below) and stay so: no need to send them at each step.
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         set_seed(train.random_seed, device_specific=True)  # each process has dropout of its own
@@ -73,6 +73,7 @@ class Trainer:
         self.best_loss = float("inf")
         self.accelerator.register_for_checkpointing(self)
         self.build()
+        self._share_buffers()
         if resume_from is not None:
             self._load(resume_from)
         elif start_from is not None:
@@ -286,6 +287,12 @@ class Trainer:
             logger.warning(
                 "The batches are no longer those of the checkpoint (%s): its epoch begins again.", ", ".join(changed)
             )
+
+    def _share_buffers(self) -> None:
+        """Gives every process the first one's buffers, some of which start at random (a spectral norm's)."""
+        for model in self.accelerator._models:
+            for buffer in model.buffers():
+                broadcast(buffer)
 
     def _load(self, checkpoint: Path) -> None:
         try:

@@ -241,13 +241,14 @@ LEGACY = {
     "parametrizations.weight.0._": "weight_",
 }
 
-# The spectral norm's estimate aside, a step is the same however its segments are divided.
+# A step is the same however its segments are divided.
 EXACT = ("train.max_steps=20", "train.adam.eps=1e-3", "train.valid_every=20")
 
 
 def assert_equal_weights(one, other):
     for name, weight in one.items():
-        torch.testing.assert_close(weight, other[name], atol=1e-5, rtol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
+        message = f"{name}: {{}}".format
+        torch.testing.assert_close(weight, other[name], atol=1e-5, rtol=1e-5, msg=message)
 
 
 def test_accumulating_2_times_2_equals_4(small_config):
