@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bins.preprocess import corpus_folder, parse_arguments
+from bins.preprocess import corpus_folder, parse_arguments, work_together
 from config.load import load_config
 from config.schema import PreprocessConfig
 from utils.cores import available_cores
@@ -15,22 +15,32 @@ from utils.program import run
 
 
 def main() -> None:
-    """Aligns a corpus and tells what is doubtful."""
+    """Runs the alignment alone."""
     arguments = parse_arguments("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     if not isinstance(config.preprocess, PreprocessConfig):
         raise UserError(f"{arguments.config}: {config.model_type} needs no alignment: give a model's that has texts", 2)
 
+    num_workers = arguments.num_workers or available_cores()
+    work_together(num_workers, lambda: align(config.preprocess, name, folder, num_workers))
+
+
+def align(config: PreprocessConfig, name: str, folder: Path, num_workers: int) -> None:
+    """Aligns the corpus and tells what is doubtful.
+
+    Raises:
+        UserError: the corpus cannot be aligned, or another run is at work.
+        OSError: a file cannot be written.
+    """
     from bins._alignment import align_corpus
     from preprocessors import read_corpus
 
     corpus = read_corpus(name, folder)
     if not corpus.utterances:
         raise UserError(f"{name} has no usable line in its metadata")
-    with exclusive(Path(config.preprocess.processed_dir) / name):
-        num_workers = arguments.num_workers or available_cores()
-        learned = align_corpus(config.preprocess, name, folder, corpus, num_workers).learned
+    with exclusive(Path(config.processed_dir) / name):
+        learned = align_corpus(config, name, folder, corpus, num_workers).learned
     report = learned.report
     print(f"{name}: {report['aligned']:,} of {len(corpus.utterances):,} utterances aligned: {learned.folder}")
     if report["agreement"]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+from collections.abc import Callable
 
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
@@ -62,16 +63,26 @@ def _needs_text(config: ExpConfig) -> bool:
 
 
 def main() -> None:
-    """Runs stage 1; where a launcher started several processes, the first leads and the others help it."""
+    """Runs stage 1."""
     arguments = parse_arguments(
         "Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
     )
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     num_workers = arguments.num_workers or available_cores()
+    work_together(num_workers, lambda: make_features(config, name, folder, num_workers))
+
+
+def work_together(num_workers: int, work: Callable[[], None]) -> None:
+    """Does the work; where a launcher started several processes, the first does, and the others make shards for it.
+
+    Raises:
+        UserError: the work failed, or another process did.
+        OSError: a file cannot be read or written.
+    """
     with join_team(num_workers) as team:
         if team is None or team.leads:
-            make_features(config, name, folder, num_workers)
+            work()
         else:
             from processors.pool import help_leader
 
