@@ -1,6 +1,7 @@
 """The training loop that every model shares."""
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -63,6 +64,8 @@ class Trainer:
         """
         self.config, self.exp_dir = config, exp_dir
         train = config.train
+        # The new name of this setting is unknown to accelerate.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         self.accelerator = Accelerator(
             mixed_precision=_resolve_precision(train.mixed_precision),
             # Buffers start the same everywhere (below) and stay so: no need to send them at each step.

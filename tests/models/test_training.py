@@ -388,6 +388,7 @@ def test_two_processes_with_half_the_batch_equal_one(small_config):
     )
     assert done.returncode == 0, done.stderr
     assert "on 2 processes" in done.stdout
+    assert "Warning" not in done.stderr
     assert done.stdout.count("step 20/20") == 1  # one process speaks
     exp_dir = small_config.parent / "ckpts/two"
     checkpoint = list_checkpoints(exp_dir / "checkpoint")[-1]

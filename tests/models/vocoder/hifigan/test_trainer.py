@@ -266,6 +266,7 @@ def test_two_processes_with_half_the_batch_equal_one(small_config):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "on 2 processes" in done.stdout
+    assert "Warning" not in done.stderr
     one = run(small_config, "one", *EXACT, "train.batch_size=4")
     two = one.parent / "two"
     assert_equal_weights(weights(one), weights(two))
