@@ -132,7 +132,6 @@ def test_the_seed_recipe(copy):
     assert list((experiment / "result").glob("*.wav"))
 
 
-@pytest.mark.skipif(not (ROOT / "bins/teacher_forced.py").exists(), reason="its last stage is not written yet")
 def test_the_vocoders_recipe(copy):
     if not (copy / "ckpts/tts/my-voice").exists():
         for command in commands(f"{SEED}/README.md"):
@@ -148,6 +147,8 @@ def test_the_vocoders_recipe(copy):
     vocoders = copy / "ckpts/vocoder"
     for name in ("my-vocoder", "my-vocoder-for-my-voice"):
         assert sorted(os.listdir(vocoders / name / "checkpoint")) == ["step-0000003", "step-0000006"]
+    exported = set(os.listdir(vocoders / "my-vocoder-exported"))
+    assert {"config.json", "g_00000006"} <= exported
     recorded = {path.stem for path in (copy / "corpus/wavs").iterdir()}
     assert recorded <= {path.stem for path in (vocoders / "my-vocoder/result").rglob("*.wav")}
 
