@@ -83,6 +83,8 @@ class AudioConfig:
             yield "fmax", f"must not exceed half of sample_rate = {self.sample_rate}, got {self.fmax}"
         if self.f0_min >= self.f0_max:
             yield "f0_min", f"must be below f0_max = {self.f0_max}, got {self.f0_min}"
+        if self.f0_max > self.sample_rate / 2:
+            yield "f0_max", f"must not exceed half of sample_rate = {self.sample_rate}, got {self.f0_max}"
 
 
 @dataclass(frozen=True)
@@ -240,10 +242,14 @@ class GeneratorConfig:
             yield "upsample_kernel_sizes", "each must be its rate plus an even number"
         if self.upsample_initial_channel % 2 ** len(rates) or self.upsample_initial_channel <= 0:
             yield "upsample_initial_channel", f"must be a multiple of 2^{len(rates)}: each upsampling halves it"
+        if not self.resblock_kernel_sizes:
+            yield "resblock_kernel_sizes", "must have at least one number"
         if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
             yield "resblock_dilation_sizes", "must have one list per kernel size of resblock_kernel_sizes"
         if any(k < 1 or k % 2 == 0 for k in self.resblock_kernel_sizes):
             yield "resblock_kernel_sizes", f"must be odd numbers, got {list(self.resblock_kernel_sizes)}"
+        if any(dilation < 1 for dilations in self.resblock_dilation_sizes for dilation in dilations):
+            yield "resblock_dilation_sizes", "each must be at least 1"
 
 
 @dataclass(frozen=True)
@@ -424,6 +430,10 @@ class ExpConfig:
                     "model.upsample_rates",
                     f"product is {product}, must equal preprocess.hop_size = {self.preprocess.hop_size}",
                 )
-        if isinstance(self.train, HiFiGANTrainConfig) and self.train.segment_size % self.preprocess.hop_size:
-            hop_size, segment = self.preprocess.hop_size, self.train.segment_size
-            yield "train.segment_size", f"must be a multiple of preprocess.hop_size = {hop_size}, got {segment}"
+        if isinstance(self.train, HiFiGANTrainConfig):
+            audio, segment = self.preprocess, self.train.segment_size
+            if segment % audio.hop_size:
+                multiple = f"must be a multiple of preprocess.hop_size = {audio.hop_size}"
+                yield "train.segment_size", f"{multiple}, got {segment}"
+            if segment < audio.n_fft:
+                yield "train.segment_size", f"must be at least preprocess.n_fft = {audio.n_fft}, got {segment}"

@@ -124,6 +124,15 @@ def test_overrides_win_and_are_read_as_json5_or_as_plain_words(tmp_path):
         ({"model_type": None}, "model_type: missing"),
         ({"model_type": "HiFiGAN", "model": {"upsample_rates": [8, 8, 2, 4], "upsample_kernel_sizes": [16, 16, 4, 8]}},
          "model.upsample_rates: product is 512"),
+        ({"preprocess": {"f0_max": 12000}}, "preprocess.f0_max: must not exceed half of sample_rate = 22050"),
+        ({"model_type": "HiFiGAN", "train": {"segment_size": 8000}},
+         "train.segment_size: must be a multiple of preprocess.hop_size = 256, got 8000"),
+        ({"model_type": "HiFiGAN", "train": {"segment_size": 768}},
+         "train.segment_size: must be at least preprocess.n_fft = 1024, got 768"),
+        ({"model_type": "HiFiGAN", "model": {"resblock_kernel_sizes": [], "resblock_dilation_sizes": []}},
+         "model.resblock_kernel_sizes: must have at least one number"),
+        ({"model_type": "HiFiGAN", "model": {"resblock_dilation_sizes": [[1], [0], [1]]}},
+         "model.resblock_dilation_sizes: each must be at least 1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_path(values, message):

@@ -78,11 +78,11 @@ def _mel(names: dict[str, str], values: dict[str, Any], path: Path) -> dict[str,
 def _generator(shape: dict[str, Any], path: Path) -> GeneratorConfig:
     """The shape through the same checks as our own config's model section."""
     rates = shape["upsample_rates"]
-    # This section's mel is not the matter here: any frame as long as the hop passes.
+    # Neither the mel nor training is the matter here: any frame and any segment as long as the hop passes.
     hop = prod(rates) if isinstance(rates, list) and all(isinstance(rate, int) for rate in rates) else 1
-    preprocess = {"hop_size": hop, "win_size": hop, "n_fft": hop}
+    sections = {"preprocess": {"hop_size": hop, "win_size": hop, "n_fft": hop}, "train": {"segment_size": hop}}
     try:
-        config = build_config({"model_type": "HiFiGAN", "model": shape, "preprocess": preprocess}, str(path))
+        config = build_config({"model_type": "HiFiGAN", "model": shape, **sections}, str(path))
     except ConfigError as error:
         raise UserError(str(error), 2) from None
     assert isinstance(config.model, HiFiGANConfig)

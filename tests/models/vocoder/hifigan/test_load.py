@@ -3,7 +3,7 @@ import json
 import logging
 import sys
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -271,6 +271,16 @@ def test_shape_is_never_assumed(tmp_path, tiny):
     path.unlink()
     with pytest.raises(UserError, match="no args.json or config.json"):
         load_vocoder(folder)
+
+
+def test_a_hop_that_divides_no_segment_of_ours(tmp_path):
+    """Published 24 kHz vocoders have hops such as 300; how they were trained is not the matter."""
+    shape = replace(SHAPE, upsample_rates=(25, 12), upsample_kernel_sizes=(25, 12))
+    generator = HiFiGANGenerator(5, **asdict(shape)).eval()
+    folder = jik876_folder(tmp_path / "v", {"generator": generator.state_dict()})
+    values = {**json.loads((folder / "config.json").read_text()), **asdict(shape), "hop_size": 300}
+    (folder / "config.json").write_text(json.dumps(values))
+    assert load_vocoder(folder)(torch.randn(1, 2, 5), torch.tensor([2]))[0].shape == (600,)
 
 
 def test_another_generator_is_refused_by_name(tmp_path):
