@@ -11,7 +11,7 @@ class WeightAverage:
 
     def __init__(self, average: nn.Module, decay: float) -> None:
         """Args:
-        average: holds the average; its weights are replaced by the first update's.
+        average: holds the average, and its start.
         decay: of the average, below 1; smaller in the first steps, so that the start is forgotten.
         """
         self.module = average.eval().requires_grad_(False)

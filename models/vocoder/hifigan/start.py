@@ -52,7 +52,9 @@ def _read_adversary(weights: Path) -> dict[str, Tensor] | None:
     """The discriminators beside a generator's file: this toolkit's model_1.safetensors, or jik876's do_02500000."""
     own = weights.with_name("model_1.safetensors")
     if own.is_file():
-        return read_weights(own)
+        state = read_weights(own)
+        if all(key.startswith(("mpd.", "msd.")) for key in state):  # else Amphion's, who numbers its models otherwise
+            return state
     published = weights.with_name(f"do_{weights.name.removeprefix('g_')}")
     if published.is_file() and published != weights:
         state = read_weights(published)
