@@ -21,7 +21,7 @@ from config.load import load_config
 from config.schema import AudioConfig, ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
-from utils.jsonl import read_json, write_json, write_jsonl
+from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from utils.lock import exclusive
 from utils.logging import logger, setup_logging
 from utils.program import Parser, run
@@ -80,7 +80,7 @@ def make(args: argparse.Namespace) -> None:
 
     from models.tts.fastspeech2.experiment import read_experiment
 
-    experiment = read_experiment(args.acoustic_dir)
+    experiment = read_experiment(args.acoustic_dir, "--acoustic_dir")
     check_fit(config, experiment)
     data_dir = args.acoustic_data_dir or Path(PreprocessConfig().processed_dir) / dataset
     check_data(experiment, data_dir)
@@ -162,7 +162,9 @@ def _make(
         "acoustic": {"experiment": experiment.root.name, "checkpoint": weights.parent.name, "weights": digest},
         "inputs": fingerprint,
     }
-    if (out_dir / LOCK).is_file() and read_json(out_dir / LOCK) == lock:
+    shards_dir = out_dir / "shards"
+    is_locked = (out_dir / LOCK).is_file() and read_json(out_dir / LOCK) == lock
+    if is_locked and _is_whole(data_dir, shards_dir, fingerprint):
         logger.info("%s: nothing to do, everything is up to date", out_dir)
         return
 
@@ -174,8 +176,8 @@ def _make(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     teacher = TeacherForced(load_own_model(experiment), data_dir, SPLITS, device)
     wav_paths = {utterance.utt_id: utterance.wav_path for utterance in read_corpus(dataset, corpus_dir).utterances}
-    work = Work(teacher, experiment.preprocess, wav_paths, fingerprint, out_dir / "shards")
-    work.shards_dir.mkdir(parents=True, exist_ok=True)
+    work = Work(teacher, experiment.preprocess, wav_paths, fingerprint, shards_dir)
+    shards_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / LOCK).unlink(missing_ok=True)
     headers = _make_shards(work)
     _finish(headers, teacher, data_dir, out_dir, lock)
@@ -189,7 +191,7 @@ def _make_shards(work: Work) -> list[dict[str, Any]]:
     for path in work.shards_dir.iterdir():  # of features that were laid out otherwise, and what killed runs left
         if path.stem not in places or path.suffix != ".safetensors":
             path.unlink()
-    headers = {name: _fresh_header(work, name) for name in places}
+    headers = {name: _fresh_header(work.shards_dir, name, work.fingerprint) for name in places}
     done = sum(len(places[name]) for name, header in headers.items() if header is not None)
     total = sum(map(len, places.values()))
     with (
@@ -203,13 +205,19 @@ def _make_shards(work: Work) -> list[dict[str, Any]]:
     return [header for header in headers.values() if header is not None]
 
 
-def _fresh_header(work: Work, name: str) -> dict[str, Any] | None:
+def _is_whole(data_dir: Path, shards_dir: Path, fingerprint: str) -> bool:
+    """Whether there is nothing to make, nor to try again."""
+    names = {row["shard"] for split in SPLITS for row in read_jsonl(data_dir / f"{split}.jsonl")}
+    return all(_fresh_header(shards_dir, name, fingerprint) is not None for name in names)
+
+
+def _fresh_header(shards_dir: Path, name: str, fingerprint: str) -> dict[str, Any] | None:
     """The header of a shard that is there, whole, up to date and without a failure that may have passed."""
     try:
-        header = read_header(shard_path(work.shards_dir, name))
+        header = read_header(shard_path(shards_dir, name))
     except ShardError:
         return None
-    return header if header.get("fingerprint") == work.fingerprint and not header.get("retry") else None
+    return header if header.get("fingerprint") == fingerprint and not header.get("retry") else None
 
 
 def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoolExecutor) -> dict[str, Any]:
@@ -255,8 +263,6 @@ def _finish(
 
     Raises: UserError: nothing is left to train on.
     """
-    from utils.jsonl import read_jsonl
-
     records = {record["utt_id"]: record for header in headers for record in header["records"]}
     skipped = sorted(entry for header in headers for entry in header["skipped"])
     for utt_id, reason, detail in skipped:

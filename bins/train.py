@@ -43,6 +43,13 @@ def main() -> None:
         if not config.dataset:
             raise UserError("dataset: empty; name the corpus that the mels were made of", exit_code=2)
         config = replace(config, dataset=(acoustic_dataset(config.dataset[0], args.acoustic_dir),))
+        exp_dir = Path(config.log_dir) / args.exp_name
+        if args.resume and args.resume_from_ckpt_path is None and not any(exp_dir.glob("checkpoint/step-*")):
+            raise UserError(
+                f"{exp_dir} has no checkpoint to resume from, and fine-tuning must not start from nothing: give the "
+                "vocoder to start from as --resume_from_ckpt_path, too",
+                2,
+            )
     resume_from, start_from = args.resume_from_ckpt_path, None
     if args.resume_type == "finetune":
         if resume_from is None:
@@ -107,8 +114,14 @@ def _train(
 
 
 def acoustic_dataset(dataset: str, acoustic_dir: Path) -> str:
-    """The data set that bins/teacher_forced.py makes: a corpus' recordings with an acoustic model's mels."""
-    return f"{dataset}-{acoustic_dir.resolve().name}"
+    """The data set that bins/teacher_forced.py makes: a corpus' recordings with an acoustic model's mels.
+
+    It is named after the experiment, and after the checkpoint where one was given: many have a step-0001000.
+    """
+    folder = acoustic_dir.resolve()
+    root = next((place for place in (folder, *folder.parents[:2]) if (place / "args.json").is_file()), folder)
+    inside = [part for part in folder.relative_to(root).parts if part != "checkpoint"]
+    return "-".join([dataset, root.name, *inside])
 
 
 def check_features(config: ExpConfig) -> Path:

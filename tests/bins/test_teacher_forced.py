@@ -25,7 +25,7 @@ from processors.features import FeatureExtractor
 from text.symbols import SYMBOLS
 from utils.audio_io import read_audio, to_pcm16, write_wav
 from utils.jsonl import read_json, read_jsonl
-from utils.shards import ShardReader
+from utils.shards import ShardReader, read_header, write_shard
 
 MEL = MelSettings(22050, 1024, 1024, 256, 80, 0.0, 8000.0)
 SETS = ("train", "valid", "test")
@@ -205,6 +205,25 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_left_alone(place, monkeypat
     assert contents(out) == whole
 
 
+def test_a_shard_that_is_lost_or_shall_be_tried_again_is_made_anew(place):
+    main(flags(place))
+    out = place / "vocoder/LJSpeech-voice"
+    whole = contents(out)
+    lost, again = sorted((out / "shards").iterdir())[:2]
+    lost.unlink()
+    header = read_header(again)
+    write_shard(again, {}, header | {"retry": True, "records": []})
+    main(flags(place))
+    assert contents(out) == whole
+
+
+def test_each_checkpoint_of_each_experiment_has_a_name_of_its_own(place):
+    voice = place / "ckpts/voice"
+    assert acoustic_dataset("LJSpeech", voice) == acoustic_dataset("LJSpeech", voice / "checkpoint") == "LJSpeech-voice"
+    assert acoustic_dataset("LJSpeech", voice / "checkpoint/step-0000010") == "LJSpeech-voice-step-0000010"
+    assert acoustic_dataset("LJSpeech", voice / "best") == "LJSpeech-voice-best"
+
+
 def test_other_weights_make_everything_anew(place):
     main(flags(place))
     out = place / "vocoder/LJSpeech-voice"
@@ -265,7 +284,9 @@ def test_features_that_are_not_the_models(place, capsys):
 
 def test_what_is_no_acoustic_model_or_no_vocoder(place, capsys):
     arguments = flags(place)
-    assert "no such folder" in fails(capsys, [arguments[0], "--acoustic_dir=nowhere", arguments[2]], 2)
+    assert "--acoustic_dir nowhere: no such folder" in fails(
+        capsys, [arguments[0], "--acoustic_dir=nowhere", arguments[2]], 2
+    )
     config = place / "exp_config.json"
     config.write_text(config.read_text().replace("HiFiGAN", "FastSpeech2"))
     assert "not a vocoder" in fails(capsys, arguments, 2)

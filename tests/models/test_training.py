@@ -345,6 +345,13 @@ def test_an_utterance_longer_than_the_model_takes_is_named(small_config):
         run(small_config, "first", "model.max_seq_len=10")
 
 
+def test_an_acoustic_model_starts_from_no_other_weights(small_config):
+    config = load_config(small_config)
+    with pytest.raises(UserError, match="FastSpeech2 cannot start from other weights"):
+        train(config, "first", False, None, start_from=small_config.parent)
+    assert not (Path(config.log_dir) / "first").exists()
+
+
 # Dropout and the rest of an epoch's utterances differ with the number of processes or batches; nothing else may.
 EXACT = (
     "model.transformer.encoder_dropout=0",

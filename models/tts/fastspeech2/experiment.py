@@ -33,11 +33,12 @@ class Experiment(NamedTuple):
         return self.symbols.ids(amphion_symbols(phones) if self.published else phones)
 
 
-def read_experiment(folder: Path) -> Experiment:
+def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
     """Recognizes the folder by its files and reads them, weights aside.
 
     Args:
         folder: an experiment, or a checkpoint folder inside it.
+        flag: that named it, for messages.
 
     Raises:
         UserError: it is missing, is neither kind of folder, or a file in it is damaged.
@@ -45,18 +46,18 @@ def read_experiment(folder: Path) -> Experiment:
     name = folder.name if folder.name.isidentifier() else "NAME"
     train_first = f"train first: sh egs/tts/FastSpeech2/run.sh --stage 2 --name {name}"
     if not folder.is_dir():
-        raise UserError(f"--infer_expt_dir {folder}: no such folder; {train_first}", 2)
+        raise UserError(f"{flag} {folder}: no such folder; {train_first}", 2)
     places = (folder, *folder.absolute().parents[:2])
     root = next((place for place in places if (place / "args.json").is_file()), None)
     if root is None:
-        raise UserError(f"--infer_expt_dir {folder}: no experiment: it holds no args.json; {train_first}", 2)
+        raise UserError(f"{flag} {folder}: no experiment: it holds no args.json; {train_first}", 2)
     missing = [name for name in _OWN_FILES if not (root / name).is_file()]
     if any(root.glob("checkpoint/epoch-*")):
         table = SymbolTable(AMPHION_SYMBOLS)
         return Experiment(folder, root, True, FastSpeech2Config(), PreprocessConfig(), table, {})
     if missing:
         raise UserError(
-            f"--infer_expt_dir {root}: no experiment of this toolkit ({', '.join(missing)} missing), and no published "
+            f"{flag} {root}: no experiment of this toolkit ({', '.join(missing)} missing), and no published "
             "Amphion folder (no checkpoint/epoch-*)",
             2,
         )
@@ -66,13 +67,13 @@ def read_experiment(folder: Path) -> Experiment:
         raise UserError(str(error), 2) from None
     if not isinstance(config.model, FastSpeech2Config):
         raise UserError(
-            f"--infer_expt_dir {root}: holds a {config.model_type}, not a FastSpeech2"
+            f"{flag} {root}: holds a {config.model_type}, not a FastSpeech2"
             + ("; it goes to --vocoder_dir" if config.model_type == "HiFiGAN" else ""),
             2,
         )
     symbols, speakers = read_json(root / "symbols.json"), read_json(root / "speakers.json")
     if not isinstance(speakers, dict) or not isinstance(symbols, list):
-        raise UserError(f"--infer_expt_dir {root}: symbols.json or speakers.json is damaged", 2)
+        raise UserError(f"{flag} {root}: symbols.json or speakers.json is damaged", 2)
     return Experiment(folder, root, False, config.model, config.preprocess, SymbolTable(symbols), speakers)
 
 

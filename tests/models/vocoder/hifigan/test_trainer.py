@@ -12,11 +12,13 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bins.train import train
+from bins.train import main, train
 from config.load import load_config
 from models.vocoder.hifigan.load import load_vocoder
+from models.vocoder.hifigan.start import read_start
 from models.vocoder.hifigan.trainer import HiFiGANTrainer
 from processors.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints, read_weights
@@ -314,6 +316,26 @@ def test_features_of_an_acoustic_model_are_not_taken_for_audio(small_config, cli
         run(small_config, "first")
 
 
-def test_fastspeech2_cannot_start_from_a_vocoder(small_config):
-    with pytest.raises(UserError, match="no HiFi-GAN|holds no"):
+def test_what_is_no_vocoder_is_nothing_to_start_from(small_config):
+    with pytest.raises(UserError, match="no HiFi-GAN vocoder"):
         run(small_config, "first", start_from=small_config.parent / "data")
+
+
+def test_fine_tuning_that_was_stopped_early_does_not_start_from_nothing(small_config, monkeypatch):
+    flags = ["--config", str(small_config), "--exp_name", "x", "--acoustic_dir", "voice", "--resume"]
+    monkeypatch.setattr(sys, "argv", ["train.py", *flags])
+    (small_config.parent / "ckpts/x").mkdir(parents=True)
+    with pytest.raises(UserError, match="ckpts/x has no checkpoint to resume from.*--resume_from_ckpt_path"):
+        main()
+
+
+def test_discriminators_of_another_toolkit_are_not_taken(small_config):
+    """Amphion's folders hold the generator under any number."""
+    first = run(small_config, "first", "train.max_steps=1", "train.ema_decay=null")
+    folder = newest(first)
+    generator = read_weights(folder / "model.safetensors")
+    save_torch({"discriminators.0.conv_post.bias": torch.zeros(1)}, folder / "model.safetensors")
+    save_torch(generator, folder / "model_1.safetensors")
+    config = load_config(small_config)
+    start = read_start(first, config.model.generator, config.preprocess.mel)
+    assert start.adversary is None and "conv_pre.weight" in start.generator
