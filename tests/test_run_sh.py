@@ -429,6 +429,8 @@ def test_the_vocoders_stages_call_their_programs(vocoder: Recipe) -> None:
         forced,
         [*train, "--set=a.b=1", "--resume", acoustic],
     ]
+    features = "--acoustic_data_dir=published"
+    assert run("--stage=finetune", "--name=x", acoustic, features, "--resume")[0] == [*forced[:2], features]
 
 
 def test_all_stages_of_the_vocoder_are_three(vocoder: Recipe) -> None:

@@ -17,6 +17,7 @@ usage="Usage: sh egs/vocoder/hifigan/run.sh --stage STAGE [flags]
       --acoustic_dir DIR --resume_from_ckpt_path DIR --name NAME"
 recipe_options="resume_type||TYPE|resume||resume: all of the checkpoint; finetune: only the weights, which may be a published vocoder's
 acoustic_dir||DIR||none|the acoustic model's experiment (finetune)
+acoustic_data_dir||DIR||data/ and the data set's name|the features that it was trained on (finetune)
 infer_expt_dir||DIR||none|the vocoder: an experiment, one checkpoint in it, or a published folder
 infer_output_dir||DIR||the folder result in the experiment|where the wav files go
 infer_mode||MODE||none|folder: a folder of recordings or mels; batch: a part of the data set
@@ -66,6 +67,7 @@ for step in $plan; do
             needs finetune name
             needs finetune acoustic_dir
             must_be_folder acoustic_dir
+            must_be_folder acoustic_data_dir
             [ -n "$resume" ] || needs finetune resume_from_ckpt_path
             must_be_folder resume_from_ckpt_path
             ;;
@@ -111,7 +113,8 @@ stage_3() {
 
 stage_finetune() {
     choose_gpus
-    "$python" bins/teacher_forced.py --config="$config" --acoustic_dir="$acoustic_dir" "$@" || return
+    "$python" bins/teacher_forced.py --config="$config" --acoustic_dir="$acoustic_dir" \
+        ${acoustic_data_dir:+"--acoustic_data_dir=$acoustic_data_dir"} "$@" || return
     resume_type=finetune
     train "$@"
 }
