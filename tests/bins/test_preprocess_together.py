@@ -28,8 +28,10 @@ def patched(self):
 """
 
 
-def start(folder: Path, corpus: Path, rank: int, port: int, size: int = 2, how: str = WAIT) -> subprocess.Popen[str]:
-    """One process of a team, as torchrun starts it; a silent one is noticed after 2 s."""
+def start(
+    folder: Path, corpus: Path, rank: int, port: int, size: int = 2, how: str = WAIT, silent: float = 60.0
+) -> subprocess.Popen[str]:
+    """One process of a team, as torchrun starts it; one that is silent for so many seconds is given up."""
     folder.mkdir(exist_ok=True)
     config = folder / "exp_config.json"
     preprocess = {"processed_dir": str(folder / "data"), "valid_fraction": 0.1, "test_fraction": 0.1}
@@ -37,7 +39,7 @@ def start(folder: Path, corpus: Path, rank: int, port: int, size: int = 2, how: 
     config.write_text(json.dumps({"base_config": "config/fs2.json", **values}))
     program = (
         "import os, runpy, signal, sys, time, utils.team as team\n"
-        "team.BEAT_SECONDS, team.SILENT_SECONDS, team.LEAVE_SECONDS = 0.2, 3.0, 1.0\n"
+        f"team.BEAT_SECONDS, team.SILENT_SECONDS, team.LEAVE_SECONDS = 0.2, {silent}, {silent / 3}\n"
         f"claims = team.Team.claims\n{how}team.Team.claims = patched\n"
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
@@ -70,23 +72,23 @@ def corpus(tiny_corpus: Callable[..., Path]) -> Path:
 
 def test_two_processes_make_the_same_bytes_as_one(corpus: Path, tmp_path: Path) -> None:
     alone = start(tmp_path / "one", corpus, 0, free_port(), size=1)
-    _, errors = alone.communicate(timeout=120)
+    _, errors = alone.communicate(timeout=300)
     assert alone.returncode == 0, errors
 
     port = free_port()
     leader, helper = (start(tmp_path / "two", corpus, rank, port) for rank in range(2))
-    told, errors = leader.communicate(timeout=120)
+    told, errors = leader.communicate(timeout=300)
     assert leader.returncode == 0, errors
     assert "making features of 70 (dio pitch) in 2 processes" in told and "70 utterances kept" in told
-    assert helper.communicate(timeout=120) == ("", "") and helper.returncode == 0
+    assert helper.communicate(timeout=300) == ("", "") and helper.returncode == 0
     assert contents(tmp_path / "two" / "data") == contents(tmp_path / "one" / "data")
 
 
 def test_a_process_that_dies_ends_the_other(corpus: Path, tmp_path: Path) -> None:
     folder, port = tmp_path / "killed", free_port()
     helper = start(folder, corpus, 1, port, how=DIE)
-    leader = start(folder, corpus, 0, port)
-    _, errors = leader.communicate(timeout=120)
+    leader = start(folder, corpus, 0, port, silent=3.0)
+    _, errors = leader.communicate(timeout=300)
     assert leader.returncode == 1
     assert "process 1 of 2 (on" in errors and "no sign of life" in errors and "Traceback" not in errors
     assert helper.wait() == -signal.SIGKILL
@@ -98,7 +100,7 @@ def test_a_process_that_dies_ends_the_other(corpus: Path, tmp_path: Path) -> Non
         time.sleep(0.01)
     os.kill(leader.pid, signal.SIGKILL)
     leader.communicate()
-    _, errors = helper.communicate(timeout=120)
+    _, errors = helper.communicate(timeout=300)
     assert helper.returncode == 1 and "lost contact with the first one" in errors and "Traceback" not in errors
 
 
