@@ -39,7 +39,7 @@ def read(root: Path, name: str) -> Corpus:
     utterances = []
     for path in paths:
         utt_id = plain[path] if taken[plain[path]] == 1 else f"{plain[path]}-{_hash(path)}"
-        speaker = path.parts[0] if len(path.parts) > 1 else name
+        speaker = _readable(path.parts[0]) if len(path.parts) > 1 else name
         utterances.append(Utterance(utt_id, speaker, "", root / path))
     return Corpus(utterances, [], [])
 
@@ -63,6 +63,11 @@ def _recordings(root: Path, name: str) -> list[Path]:
             if file.lower().endswith(SUFFIXES) and not file.startswith(".")
         ]
     return found
+
+
+def _readable(name: str) -> str:
+    """A file's name as text that can be written; bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _hash(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Folders of recordings as people have them."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_nested_folders_name_ids_and_speakers(tmp_path: Path) -> None:
         ("bob_take_3_final", "bob", "bob/take 3 (final).ogg"),
         ("hello", "mine", "hello.WAV"),
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its file systems take any bytes as a name")
+def test_a_folders_name_that_is_not_utf_8_can_be_written(tmp_path: Path) -> None:
+    touch(tmp_path, os.fsdecode(b"ann\xe9/one.wav"))
+    (utterance,) = read_recordings("mine", tmp_path).utterances
+    assert (utterance.utt_id, utterance.speaker) == ("ann__one", "ann\N{REPLACEMENT CHARACTER}")
+    assert utterance.wav_path.is_file()
 
 
 def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
