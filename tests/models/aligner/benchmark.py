@@ -83,10 +83,7 @@ def main() -> None:
             )
     for kind, result in results.items():
         print_misfits(kind, result.misfits, swapped)
-    own, workers = (
-        resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    print(f"memory at most: {own:.2f} GB, the largest other process {workers:.2f} GB")
+    print(f"memory at most, workers aside: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
 
 
 def exchange_texts(utterances: list[Utterance], count: int) -> set[str]:
