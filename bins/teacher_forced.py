@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bins.preprocess import corpus_folder
-from bins.train import acoustic_dataset, check_features
+from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config
 from config.schema import AudioConfig, ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
@@ -277,6 +277,7 @@ def _finish(
         raise UserError(f"no utterance of the training set could be used: {reasons or 'it is empty'}")
     from processors.finalize import LOCK
 
+    write_json(out_dir / ACOUSTIC, lock["acoustic"])
     write_json(out_dir / LOCK, lock)
     seconds = sum(record["num_samples"] for record in records.values()) / lock["preprocess"]["sample_rate"]
     logger.info(

@@ -18,6 +18,8 @@ from utils.lock import exclusive
 from utils.logging import setup_logging
 from utils.program import Parser, run
 
+ACOUSTIC = "acoustic.json"  # in the data that bins/teacher_forced.py makes: whose mels they are
+
 
 def main() -> None:
     """Parses, checks the configuration and trains."""
@@ -97,16 +99,17 @@ def _train(
     from models.resume import check_same_data, check_same_model, find_resume_point, portable
 
     make_trainer = trainer_class(config)
+    kept = [*make_trainer.data_files, *([ACOUSTIC] if (data_dir / ACOUSTIC).is_file() else [])]
     checkpoint = find_resume_point(exp_dir, resume, resume_from, make_trainer.checkpoint_files, first_process)
     if checkpoint is not None:
         check_same_model(config, checkpoint)
-        check_same_data(data_dir, checkpoint, make_trainer.data_files)
+        check_same_data(data_dir, checkpoint, kept)
     elif first_process:
         shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
     trainer = make_trainer(config, exp_dir, checkpoint, start_from)
     if first_process:  # only now: what stops a training before it starts leaves no folder behind
         write_json(exp_dir / "args.json", portable(config))
-        for name in make_trainer.data_files:
+        for name in kept:
             shutil.copyfile(data_dir / name, exp_dir / name)
         if isinstance(config.preprocess, PreprocessConfig) and config.preprocess.lexicon_path is not None:
             shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
@@ -138,7 +141,10 @@ def check_features(config: ExpConfig) -> Path:
     data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
     lock_path = data_dir / LOCK
     if not lock_path.is_file():
-        raise UserError(f"{data_dir} holds no finished features: run stage 1 first (--stage 1)")
+        raise UserError(
+            f"{data_dir} holds no finished features: run the stage that makes them first (--stage 1; an acoustic "
+            "model's mels: --stage finetune)"
+        )
     lock = read_json(lock_path)
     if not isinstance(lock, dict) or lock.get("features_version") != FEATURES_VERSION:
         raise UserError(f"{data_dir}: these features were made by another version of the toolkit: run stage 1 again")

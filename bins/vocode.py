@@ -17,6 +17,7 @@ from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames
 from utils.program import Parser, run
+from utils.utterance import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from models.vocoder.hifigan.vocoder import HiFiGANVocoder
 
 SETS = ("train", "valid", "test", "golden_test")
-RECORDINGS = (".wav", ".flac", ".ogg", ".mp3")
 MELS = (".npy", ".safetensors")
 RECORDED = "-recorded.wav"  # of a split's clips, which are nowhere else as files
 
@@ -101,7 +101,7 @@ def vocode(args: argparse.Namespace) -> None:
         raise UserError(f"{args.infer_expt_dir} does not state sample_rate: a wav file could not be written", 2)
     sample_rate = int(vocoder.mel["sample_rate"])
     if split is None:
-        if any(path.suffix.lower() in RECORDINGS for path in paths):
+        if any(path.suffix.lower() in AUDIO_SUFFIXES for path in paths):
             mel_settings(vocoder)  # so that a lack is one error, not one for each recording
         sources = [Source(path.stem, _file_reader(path, vocoder)) for path in paths]
     else:
@@ -157,9 +157,9 @@ def find_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"--infer_dir {folder}: no such folder", 2)
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (*RECORDINGS, *MELS))
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (*AUDIO_SUFFIXES, *MELS))
     if not paths:
-        raise UserError(f"--infer_dir {folder}: holds no file of the kinds {', '.join((*RECORDINGS, *MELS))}", 2)
+        raise UserError(f"--infer_dir {folder}: holds no file of the kinds {', '.join((*AUDIO_SUFFIXES, *MELS))}", 2)
     return paths
 
 
@@ -167,7 +167,7 @@ def _file_reader(path: Path, vocoder: "HiFiGANVocoder") -> "Callable[[str], Clip
     from models.vocoder.hifigan.resynthesis import Clip
 
     def read(name: str) -> Clip:
-        if path.suffix.lower() in RECORDINGS:
+        if path.suffix.lower() in AUDIO_SUFFIXES:
             return Clip(name, read_recording(path, vocoder), None)
         return Clip(name, None, read_mel(path, int(vocoder.mel["n_mel"])))
 

@@ -371,7 +371,8 @@ class HiFiGANTrainConfig(TrainConfig):
     valid_every: int = 5000
     save_every: int = 5000
     adam: AdamWConfig = field(default_factory=AdamWConfig)
-    lr_decay: float = 0.999  # factor of the learning rate, each epoch
+    lr_decay: float = 0.999  # factor of the learning rate ...
+    lr_decay_every: int = 800  # ... after so many steps: the paper's epoch, 13,100 clips in batches of 16
     segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
     mel_loss_weight: float = 45.0
     feature_loss_weight: float = 2.0
@@ -383,6 +384,7 @@ class HiFiGANTrainConfig(TrainConfig):
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         yield from _positive(self, "segment_size", "mel_loss_weight", "feature_loss_weight", "num_valid_clips")
+        yield from _positive(self, "lr_decay_every")
         for name in ("lr_decay", "ema_decay"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= 1:

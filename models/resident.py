@@ -5,6 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from utils.errors import UserError
+
 
 class ResidentData(Protocol):
     """The data of a split on a device."""
@@ -43,7 +45,17 @@ def should_be_resident(wanted: bool | str, dataset: CanBeResident, device: torch
     """Whether a data set is to move to the device: as `train.data_on_device` says.
 
     "auto" is yes on a GPU where it needs less than half of what is free: the rest is for the model and its activations.
+
+    Raises:
+        UserError: it must, and cannot.
     """
-    if wanted != "auto":
-        return bool(wanted)
-    return device.type == "cuda" and dataset.resident_bytes < torch.cuda.mem_get_info(device)[0] / 2
+    if wanted is False or (wanted == "auto" and device.type != "cuda"):
+        return False
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
+    if wanted is True and dataset.resident_bytes > free:
+        raise UserError(
+            f"train.data_on_device is true, but the training data take {dataset.resident_bytes / 1e9:.1f} GB, and "
+            f'{device} has {free / 1e9:.1f} GB free: leave it at "auto"',
+            2,
+        )
+    return wanted is True or dataset.resident_bytes < free / 2

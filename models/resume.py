@@ -100,13 +100,13 @@ def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
 
 
 def check_same_data(data_dir: Path, checkpoint: Path, names: Sequence[str]) -> None:
-    """Raises UserError where symbols, statistics or speakers are no longer those that the checkpoint was trained on."""
+    """Raises UserError where one of these files of the features is no longer what the checkpoint was trained on."""
     for name in names:
         before = checkpoint.parent.parent / name
         if before.is_file() and read_json(before) != read_json(data_dir / name):
             raise UserError(
                 f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were made anew from "
-                "another corpus. Train under another --name.",
+                "another corpus, or by another checkpoint of the acoustic model. Train under another --name.",
                 exit_code=2,
             )
 

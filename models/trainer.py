@@ -31,7 +31,7 @@ class Trainer:
 
     A subclass builds its parts in `build` and owns `losses`, `counts`, `validate`, `measure` and `utterance_ids`.
     Progress counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the
-    order of the batches is a pure function of seed and epoch, the learning rate one of the two, and a checkpoint holds
+    order of the batches is a pure function of seed and epoch, the learning rate one of the step, and a checkpoint holds
     the weights, the optimizers, every random generator and the position in the epoch.
 
     A step is the same however its utterances are divided into batches and processes: losses are means over all that
@@ -125,7 +125,7 @@ class Trainer:
         raise NotImplementedError
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of an optimizer step, counted from 1, in the present epoch."""
+        """The learning rate of an optimizer step, counted from 1."""
         raise NotImplementedError
 
     def start_from(self, folder: Path) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.output_names import safe_name
-from utils.utterance import Corpus, Utterance
+from utils.utterance import AUDIO_SUFFIXES, Corpus, Utterance
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
-LAYOUT = f"recordings ({', '.join(SUFFIXES)}), in folders of any depth"
+LAYOUT = f"recordings ({', '.join(AUDIO_SUFFIXES)}), in folders of any depth"
 
 
 def read(root: Path, name: str) -> Corpus:
@@ -60,7 +59,7 @@ def _recordings(root: Path, name: str) -> list[Path]:
         found += [
             Path(folder, file).relative_to(root)
             for file in files
-            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+            if file.lower().endswith(AUDIO_SUFFIXES) and not file.startswith(".")
         ]
     return found
 

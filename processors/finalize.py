@@ -52,6 +52,14 @@ def holds_acoustic_features(out_dir: Path) -> bool:
     return any((out_dir / name).exists() for name in _TABLES)
 
 
+def holds_clips(out_dir: Path) -> bool:
+    """Whether stage 1 has finished a vocoder's clips in a folder."""
+    try:
+        return "trim_db" in json.loads((out_dir / LOCK).read_text(encoding="utf-8"))["preprocess"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def finalize(
     out_dir: Path,
     dataset: str,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.schema import AudioConfig, PreprocessConfig
-from processors.finalize import LOCK, finalize, inputs_digest, is_final
+from processors.finalize import LOCK, finalize, holds_clips, inputs_digest, is_final
 from processors.pitch import check_extractor
 from processors.plan import ShardPlan, find_textgrids, header_of, is_fresh, plan_shards
 from processors.pool import count_processes, make_shards
@@ -84,6 +84,12 @@ def preprocess(
     check_extractor(config.pitch_extractor)
     check_lexicon(config.lexicon_path)
     out_dir = Path(config.processed_dir) / dataset
+    if holds_clips(out_dir):
+        raise UserError(
+            f"{out_dir} holds the clips of a vocoder, which would be lost: give the acoustic model's features another "
+            "preprocess.processed_dir, such as data",
+            2,
+        )
     textgrid_dir = own_textgrid_dir(config, root)
     textgrids = {} if config.alignment == "learned" else find_textgrids(textgrid_dir, corpus.utterances)
     num_own = len(textgrids)

@@ -265,7 +265,8 @@ def join_team(num_workers: int) -> Iterator[Team | None]:
             f"the {size} processes that WORLD_SIZE asks for did not find each other ({reason}). Start all of them with "
             "`accelerate launch` or torchrun, with the same main process address and port"
         ) from None
-    team = Team(PrefixStore("team", store), rank, size, num_workers)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun keeps the store when it starts all anew
+    team = Team(PrefixStore(f"team-{attempt}", store), rank, size, num_workers)
     _current = team
     launched = {name: os.environ.pop(name) for name in LAUNCHED if name in os.environ}
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+# Of files that count as recordings; libsndfile reads all of them.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+
 
 class Utterance(NamedTuple):
     """A recording and what is said in it."""

@@ -97,6 +97,9 @@ def test_auto_takes_what_leaves_half_of_a_gpus_memory(monkeypatch: pytest.Monkey
     assert should_be_resident(True, SimpleNamespace(resident_bytes=500), gpu)
     assert not should_be_resident(False, SimpleNamespace(resident_bytes=1), gpu)
     assert not should_be_resident("auto", SimpleNamespace(resident_bytes=1), CPU)
+    assert should_be_resident(True, SimpleNamespace(resident_bytes=10**15), CPU)
+    with pytest.raises(UserError, match=r"train\.data_on_device is true, but .* leave it at \"auto\""):
+        should_be_resident(True, SimpleNamespace(resident_bytes=1001), gpu)
 
 
 @needs_gpu[0]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from config.schema import VocoderPreprocessConfig
-from preprocessors import read_recordings
+from config.schema import PreprocessConfig, VocoderPreprocessConfig
+from preprocessors import read_corpus, read_recordings
 from processors import pipeline, worker
 from processors.clips import ClipExtractor
+from processors.pipeline import preprocess
 from processors.recordings import preprocess_recordings
 from processors.splits import split
 from utils.errors import UserError
@@ -177,3 +178,13 @@ def test_an_acoustic_models_features_are_not_overwritten(
     with pytest.raises(UserError, match=r"data/mine holds the features of an acoustic model.*processed_dir") as caught:
         run(config, root)
     assert caught.value.exit_code == 2 and [path.name for path in features.iterdir()] == ["symbols.json"]
+
+
+def test_nor_does_an_acoustic_model_overwrite_clips(
+    tiny_corpus: Callable[..., Path], config: VocoderPreprocessConfig, made: list[str], tmp_path: Path
+) -> None:
+    root = tiny_corpus(3, name="mine", words=1)
+    run(config, root)
+    acoustic = PreprocessConfig(processed_dir=config.processed_dir)
+    with pytest.raises(UserError, match=r"data/mine holds the clips of a vocoder.*processed_dir"):
+        preprocess(acoustic, "mine", root, read_corpus("mine", root), 1)

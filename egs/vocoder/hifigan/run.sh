@@ -92,9 +92,10 @@ train() {
     fi
     [ "$step" != finetune ] || set -- "$@" --acoustic_dir="$acoustic_dir"
     launch bins/train.py --config="$config" --exp_name="$name" "$@" || return
-    [ "$stop_stage" != "$step" ] || print_next --stage 3 --infer_expt_dir "$log_dir/$name" \
+    [ "$step" != 2 ] || [ "$stop_stage" != 2 ] || print_next --stage 3 --infer_expt_dir "$log_dir/$name" \
         --infer_output_dir "$log_dir/$name/result" --infer_mode batch --infer_dataset "$dataset" \
         --infer_testing_set golden_test
+    [ "$step" != finetune ] || printf '\nThe voice of %s now speaks through it: --vocoder_dir %s\n' "$acoustic_dir" "$log_dir/$name"
 }
 
 stage_2() {

@@ -82,8 +82,9 @@ class HiFiGANTrainer(Trainer):
         self.played: set[str] = set()  # the recordings that TensorBoard has
 
     def learning_rate(self, step: int) -> float:
-        """Falls by a factor each epoch."""
-        return self.train_config.adam.lr * self.train_config.lr_decay**self.epoch
+        """Falls by a factor after every so many steps."""
+        train = self.train_config
+        return train.adam.lr * train.lr_decay ** ((step - 1) // train.lr_decay_every)
 
     def measure(self, batch: HiFiGANBatch) -> BatchSize:
         """Seconds of audio that are made."""

@@ -19,7 +19,7 @@ from utils.errors import UserError
 from utils.logging import logger
 
 # Frames that are made at once. On a CPU so few that memory stays low, and so many that the neighborhood of a chunk,
-# some 26 frames for the paper's shapes, costs a tenth; on a GPU enough to fill it: V1 in float32 takes 5 GB for these.
+# some 26 frames for the paper's shapes, costs a tenth; on a GPU enough to fill it.
 CPU_FRAMES = 256
 GPU_FRAMES = 12_000
 FIRST_FRAMES = 16  # of the first chunk of a stream: 0.2 s at the usual hop

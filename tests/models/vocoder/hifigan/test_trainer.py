@@ -139,26 +139,57 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("call", "accumulation"),
-    [(5, 1), (9, 1), (10, 2), (13, 2)],
-    ids=["mid-epoch", "epoch start", "mid-accumulation", "later"],
+    ("accumulation", "calls"), [(1, (5, 8)), (2, (10, 13))], ids=["one batch a step", "two batches a step"]
 )
-def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(small_config, monkeypatch, call, accumulation):
-    setting = ("train.max_steps=9", f"train.gradient_accumulation_step={accumulation}")
+def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(small_config, monkeypatch, accumulation, calls):
+    setting = ("train.max_steps=9", "train.valid_every=9", f"train.gradient_accumulation_step={accumulation}")
     whole = weights(run(small_config, "whole", *setting))
-    with monkeypatch.context() as patch:
-        original, count = HiFiGANTrainer._generator_losses, iter(range(1, 10**6))
+    original = HiFiGANTrainer._generator_losses
+    for call in calls:  # the first comes after a checkpoint, in the middle of an epoch; the second in a later one
+        count = iter(range(1, 10**6))
 
-        def losses(self, *args):  # between the step of the discriminators and the generator's
+        def losses(self, *args, count=count, call=call):  # between the discriminators' step and the generator's
             if next(count) == call:
                 raise Killed
             return original(self, *args)
 
-        patch.setattr(HiFiGANTrainer, "_generator_losses", losses)
-        with pytest.raises(Killed):
-            run(small_config, "killed", *setting)
-    assert same(whole, weights(run(small_config, "killed", *setting, resume=True)))
-    assert not same(whole, weights(run(small_config, "other", *setting, "train.random_seed=1")))
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(HiFiGANTrainer, "_generator_losses", losses)
+            run(small_config, f"killed-{call}", *setting)
+        assert same(whole, weights(run(small_config, f"killed-{call}", *setting, resume=True)))
+
+
+def test_killed_while_saving_costs_nothing(small_config, monkeypatch):
+    whole = weights(run(small_config, "whole", "train.max_steps=6"))
+    original = HiFiGANTrainer.save_more
+
+    def save_half(self, folder):
+        original(self, folder)
+        if self.step == 6:
+            (folder / "ema.safetensors").write_bytes(b"half")
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(HiFiGANTrainer, "save_more", save_half)
+        run(small_config, "killed", "train.max_steps=6")
+    assert newest(small_config.parent / "ckpts/killed").name == "step-0000003"
+    assert same(whole, weights(run(small_config, "killed", "train.max_steps=6", resume=True)))
+
+
+def test_the_seed_decides_and_where_the_data_lie_does_not(small_config):
+    setting = ("train.max_steps=3", "train.valid_every=9")
+    one = weights(run(small_config, "one", *setting))
+    assert same(one, weights(run(small_config, "resident", *setting, "train.data_on_device=true")))
+    assert not same(one, weights(run(small_config, "other", *setting, "train.random_seed=1")))
+
+
+def test_fine_tuning_does_not_go_on_with_another_models_mels(small_config, clips):
+    (clips / "acoustic.json").write_text('{"checkpoint": "step-0001000"}')
+    exp_dir = run(small_config, "first", "train.max_steps=3")
+    assert (exp_dir / "acoustic.json").is_file()
+    (clips / "acoustic.json").write_text('{"checkpoint": "step-0002000"}')
+    with pytest.raises(UserError, match="by another checkpoint of the acoustic model"):
+        run(small_config, "first", resume=True)
 
 
 def test_the_experiment_is_a_vocoder_as_it_is(small_config, clips):
@@ -244,7 +275,7 @@ LEGACY = {
 }
 
 # A step is the same however its segments are divided.
-EXACT = ("train.max_steps=20", "train.adam.eps=1e-3", "train.valid_every=20")
+EXACT = ("train.max_steps=20", "train.adam.eps=1e-3", "train.valid_every=20", "train.save_every=20")
 
 
 def assert_equal_weights(one, other):
@@ -287,7 +318,7 @@ def test_training_in_bfloat16(small_config, capsys):
 
 
 def test_tensorboard_shows_every_loss_and_the_sound(small_config):
-    exp_dir = run(small_config, "first", "train.num_valid_samples=1", "train.batch_size=5", "train.lr_decay=0.5")
+    exp_dir = run(small_config, "first", "train.num_valid_samples=1", "train.lr_decay=0.5", "train.lr_decay_every=4")
     events = EventAccumulator(str(exp_dir / "log"), size_guidance={"images": 0, "audio": 0}).Reload()
     names = ["discriminator", "adversarial", "feature", "mel", "total", "gradient_norm", "discriminator_gradient_norm"]
     for name in [*names, "audio_seconds_per_second"]:
@@ -298,7 +329,7 @@ def test_tensorboard_shows_every_loss_and_the_sound(small_config):
     assert [e.step for e in events.Audio("synthesized/valid-00")] == [6, 12]
     assert [e.step for e in events.Audio("recorded/valid-00")] == [6]
     rates = [e.value for e in events.Scalars("train/learning_rate")]
-    assert rates == pytest.approx([2e-4 * 0.5**epoch for epoch in range(6)])  # 11 clips: 2 steps an epoch
+    assert rates == pytest.approx([2e-4 * 0.5**times for times in (0, 0, 1, 1, 2, 2)])
 
 
 def test_a_broken_clip_is_named(small_config, monkeypatch):
