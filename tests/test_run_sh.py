@@ -477,10 +477,11 @@ def test_the_vocoders_recipe_says_what_comes_next(vocoder: Recipe) -> None:
     for flags, words in (
         (("--stage=1",), "--stage 2 --name my-vocoder"),
         (("--stage=2", "--name=x"), f"{listen} --infer_dataset LJSpeech --infer_testing_set golden_test"),
-        ((*finetune, "--name=x"), f"{listen} --infer_dataset LJSpeech --infer_testing_set golden_test"),
     ):
         run = vocoder.run(*flags, script=VOCODER)
         assert run.returncode == 0 and run.stdout.endswith(f"    sh {VOCODER} {words}\n")
+    run = vocoder.run(*finetune, "--name=x", script=VOCODER)
+    assert run.stdout.endswith("\nThe voice of published now speaks through it: --vocoder_dir ckpts/tts/x\n")
 
 
 @pytest.mark.parametrize("program", ["bins/teacher_forced.py", "bins/train.py", "config.load"])
