@@ -330,7 +330,7 @@ def test_features_of_other_settings_are_refused_with_the_field(small_config):
 
 def test_missing_features_say_what_to_run(small_config, features):
     (features / "preprocess.lock.json").unlink()
-    with pytest.raises(UserError, match="run stage 1 first"):
+    with pytest.raises(UserError, match=r"run the stage that makes them first \(--stage 1"):
         run(small_config, "first")
 
 
