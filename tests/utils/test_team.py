@@ -101,14 +101,18 @@ def test_a_process_without_a_sign_of_life_ends_the_others(silent: int, monkeypat
     beat = Team._beat
     monkeypatch.setattr(Team, "_beat", lambda team: None if team.rank == silent else beat(team))
 
+    ended = threading.Event()
+
     def role(team: Team) -> None:
         if team.rank == silent:
-            time.sleep(1.5)
-        elif team.leads:
-            while True:
+            assert ended.wait(30)
+            return
+        try:
+            while team.leads:
                 team.results()
-        else:
             team.take()
+        finally:
+            ended.set()
 
     outcomes = run(2, role)
     assert outcomes[silent] is None
