@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from config.schema import ExpConfig
 from models.resident import CanBeResident, ResidentLoader, should_be_resident
 from models.window import BatchSize, Sums, Window
-from utils.batching import LengthBucketSampler
+from utils.batching import LengthBucketSampler, StepSampler
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.cores import available_cores
 from utils.crops import CropSampler
@@ -43,7 +43,7 @@ class Trainer:
 
     model: torch.nn.Module
     optimizers: list[torch.optim.Optimizer]
-    sampler: LengthBucketSampler | CropSampler
+    sampler: LengthBucketSampler | CropSampler  # both know the lengths of all utterances
     train_loader: DataLoader | ResidentLoader
     unit = "items"
     data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
@@ -220,7 +220,7 @@ class Trainer:
             ends.append(train.max_epoch * self.sampler.num_steps)
         return min(ends)
 
-    def make_loader(self, dataset: Any, sampler: LengthBucketSampler | CropSampler) -> DataLoader | ResidentLoader:
+    def make_loader(self, dataset: Any, sampler: StepSampler) -> DataLoader | ResidentLoader:
         """A loader of the sampler's batches; the dataset collates its own."""
         device = self.accelerator.device
         if isinstance(dataset, CanBeResident) and should_be_resident(self.config.train.data_on_device, dataset, device):

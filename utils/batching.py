@@ -6,7 +6,46 @@ from itertools import pairwise
 import numpy as np
 
 
-class LengthBucketSampler:
+class StepSampler:
+    """What samplers share: an epoch is a row of optimizer steps, of which each process takes its own batches.
+
+    It is iterated as a DataLoader's `batch_sampler`.
+    """
+
+    def __init__(self, batch_size: int, seed: int, num_processes: int, process_index: int, accumulation: int) -> None:
+        """Args:
+        batch_size: items a batch and process.
+        seed: decides the order together with the epoch.
+        num_processes, process_index: the processes that share a step, and which one this is.
+        accumulation: batches that a process adds up for a step.
+        """
+        self.batch_size = batch_size
+        self.seed = seed
+        self.process_index = process_index
+        self.accumulation = accumulation
+        self.parts = num_processes * accumulation  # batches that share a step
+        self.epoch, self.start = 0, 0
+
+    def set_position(self, epoch: int, start: int = 0) -> None:
+        """The next iteration is this epoch's, from its step number `start` on."""
+        self.epoch, self.start = epoch, start
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, a process."""
+        return self.num_steps * self.accumulation
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps of a whole epoch."""
+        raise NotImplementedError
+
+    def _own_batches(self, step: np.ndarray) -> Iterator[np.ndarray]:
+        """What this process takes of a step's items, batch after batch."""
+        for part in range(self.process_index * self.accumulation, (self.process_index + 1) * self.accumulation):
+            yield step[part :: self.parts]
+
+
+class LengthBucketSampler(StepSampler):
     """Batches of utterances of similar length, in an order that only the seed and the epoch decide.
 
     Utterances are sorted by length, cut into batches, and the batches are shuffled. Each length first gets up to
@@ -14,8 +53,7 @@ class LengthBucketSampler:
 
     An optimizer step sees `batch_size * num_processes * accumulation` utterances, however they are divided: each
     process takes its own share of them, in `accumulation` batches one after the other. So all processes always step
-    together, no utterance is seen twice in an epoch, and 4 batches of 4 hold the same utterances as one of 16. It is
-    iterated as a DataLoader's `batch_sampler`.
+    together, no utterance is seen twice in an epoch, and 4 batches of 4 hold the same utterances as one of 16.
 
     With `max_batch_frames` a batch holds as many utterances of its length as these frames have room for, padding
     counted. How many those are at each place in the order of lengths is the same in every epoch.
@@ -48,14 +86,9 @@ class LengthBucketSampler:
             raise ValueError(
                 f"{len(lengths)} utterances cannot feed {num_processes} processes with {accumulation} batches each"
             )
+        super().__init__(batch_size, seed, num_processes, process_index, accumulation)
         self.lengths = np.asarray(lengths, dtype=np.float64)
-        self.batch_size = batch_size
-        self.seed = seed
-        self.process_index = process_index
-        self.accumulation = accumulation
-        self.parts = num_processes * accumulation  # batches that share the utterances of a step
         self.max_batch_frames = max_batch_frames
-        self.epoch, self.start = 0, 0
         if max_batch_frames is None:
             together = self.batch_size * self.parts
             self._rest = len(lengths) % together
@@ -78,14 +111,6 @@ class LengthBucketSampler:
             cuts.append(max(0, cuts[-1] - size * self.parts))
         return cuts[::-1]
 
-    def set_position(self, epoch: int, start: int = 0) -> None:
-        """The next iteration is this epoch's, from its step number `start` on."""
-        self.epoch, self.start = epoch, start
-
-    def __len__(self) -> int:
-        """Batches of a whole epoch, a process."""
-        return self.num_steps * self.accumulation
-
     @property
     def num_steps(self) -> int:
         """Optimizer steps of a whole epoch."""
@@ -102,5 +127,5 @@ class LengthBucketSampler:
         if len(left) >= self.parts:
             steps.append(left)
         for number in rng.permutation(len(steps))[self.start :]:
-            for part in range(self.process_index * self.accumulation, (self.process_index + 1) * self.accumulation):
-                yield steps[number][part :: self.parts].tolist()
+            for rows in self._own_batches(steps[number]):
+                yield rows.tolist()

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utils.batching import StepSampler
+
 
 class Crop(NamedTuple):
     """A random piece of a clip."""
@@ -13,13 +15,12 @@ class Crop(NamedTuple):
     fraction: float  # in [0, 1): where it starts, between the first place that a crop can start at and the last
 
 
-class CropSampler:
+class CropSampler(StepSampler):
     """Batches of one random crop of each clip, in an order and at places that only the seed and the epoch decide.
 
     An optimizer step sees `batch_size * num_processes * accumulation` crops, however they are divided, as with
-    `utils.batching.LengthBucketSampler`, whose interface it has. Steps are all of the same size: the clips that are
-    left over wait for the next epoch, and a corpus smaller than a step gives several crops of a clip. It is iterated
-    as a DataLoader's `batch_sampler`.
+    `utils.batching.LengthBucketSampler`. Steps are all of the same size: the clips that are left over wait for the
+    next epoch, and a corpus smaller than a step gives several crops of a clip.
     """
 
     def __init__(
@@ -43,21 +44,8 @@ class CropSampler:
         """
         if not lengths:
             raise ValueError("there are no clips to crop")
+        super().__init__(batch_size, seed, num_processes, process_index, accumulation)
         self.lengths = lengths
-        self.batch_size = batch_size
-        self.seed = seed
-        self.process_index = process_index
-        self.accumulation = accumulation
-        self.parts = num_processes * accumulation  # batches that share the crops of a step
-        self.epoch, self.start = 0, 0
-
-    def set_position(self, epoch: int, start: int = 0) -> None:
-        """The next iteration is this epoch's, from its step number `start` on."""
-        self.epoch, self.start = epoch, start
-
-    def __len__(self) -> int:
-        """Batches of a whole epoch, a process."""
-        return self.num_steps * self.accumulation
 
     @property
     def num_steps(self) -> int:
@@ -70,6 +58,5 @@ class CropSampler:
         order = np.resize(rng.permutation(len(self.lengths)), (self.num_steps, together))  # repeats what is too little
         fractions = rng.random(order.shape)
         for rows, places in zip(order[self.start :], fractions[self.start :], strict=True):
-            for part in range(self.process_index * self.accumulation, (self.process_index + 1) * self.accumulation):
-                chosen = slice(part, None, self.parts)
-                yield [Crop(*pair) for pair in zip(rows[chosen].tolist(), places[chosen].tolist(), strict=True)]
+            for own_rows, own_places in zip(self._own_batches(rows), self._own_batches(places), strict=True):
+                yield [Crop(*pair) for pair in zip(own_rows.tolist(), own_places.tolist(), strict=True)]
