@@ -8,9 +8,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository'
 import argparse
 from collections.abc import Sequence
 
+from utils.program import Parser, run
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
-from utils.program import Parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

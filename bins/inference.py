@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from utils.program import Parser, run
 from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all
 from config.load import load_config
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames, slug
-from utils.program import Parser, run
 
 if TYPE_CHECKING:
     from models.tts.fastspeech2.inference import Speech, Synthesizer

@@ -9,12 +9,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 from collections.abc import Callable
 
+from utils.program import Parser, run
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
-from utils.program import Parser, run
 from utils.team import join_team
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from utils.program import Parser, run
 from bins.preprocess import corpus_folder
 from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config
@@ -24,7 +25,6 @@ from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from utils.lock import exclusive
 from utils.logging import logger, setup_logging
-from utils.program import Parser, run
 from utils.shards import ShardError, feature_key, read_header, shard_path, write_shard
 
 if TYPE_CHECKING:

@@ -9,21 +9,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import argparse
 from collections.abc import Iterator
 
+from utils.program import Parser, run
 from text.frontend import Frontend, Pronunciation, UnpronounceableError
 from text.lexicon import LexiconError
 from text.symbols import UnknownSymbolError
 
 
-def main() -> int:
-    """Parses the command line and prints one block a text.
-
-    Returns:
-        The exit code: 0, or 2 where a text can't be spoken or a file can't be read.
-    """
-    parser = argparse.ArgumentParser(
+def main() -> None:
+    """Parses the command line and prints one block a text; exits with 2 where one can't be spoken, or a file read."""
+    parser = Parser(
         description="Show what a text becomes: normalized text, words, phones and the source of each, tokens."
     )
     given = parser.add_mutually_exclusive_group(required=True)
@@ -32,7 +28,7 @@ def main() -> int:
     parser.add_argument("--lexicon", metavar="PATH", help="lines of WORD PH PH ... that win over the dictionary")
     options = parser.parse_args()
 
-    failed = 0
+    failed = False
     try:
         frontend = Frontend(options.lexicon)
         for place, text in read_texts(options.text, options.file):
@@ -40,11 +36,14 @@ def main() -> int:
                 print(describe(frontend.pronounce(text)), end="\n\n")
             except (UnpronounceableError, UnknownSymbolError) as error:
                 print(f"error: {place}{error}", file=sys.stderr)
-                failed = 2
+                failed = True
+    except BrokenPipeError:
+        raise
     except (LexiconError, OSError, UnicodeDecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    return failed
+        failed = True
+    if failed:
+        sys.exit(2)
 
 
 def read_texts(text: str | None, path: str | None) -> Iterator[tuple[str, str]]:
@@ -72,4 +71,4 @@ def describe(result: Pronunciation) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, "Interrupted.")

@@ -10,13 +10,13 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 
+from utils.program import Parser, run
 from config.load import load_config, to_dict
 from config.schema import ExpConfig, PreprocessConfig
 from utils.errors import UserError
 from utils.jsonl import read_json, write_json
 from utils.lock import exclusive
 from utils.logging import setup_logging
-from utils.program import Parser, run
 
 ACOUSTIC = "acoustic.json"  # in the data that bins/teacher_forced.py makes: whose mels they are
 

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from utils.program import Parser, run
 from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all, write_speech
 from config.load import load_config
 from config.schema import MelSettings
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames
-from utils.program import Parser, run
 from utils.utterance import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:

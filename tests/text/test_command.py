@@ -1,5 +1,6 @@
 """The command that shows what a text becomes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,12 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
 
 def test_standard_input() -> None:
     assert "B AY1 ." in run("--file", "-", stdin="Hi\nBye.\n").stdout
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(ROOT / "bins/text.py"), "Bye."]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from utils.program import Parser, run
 from utils.errors import UserError
 from utils.lock import exclusive
-from utils.program import Parser, run
 
 
 @pytest.mark.parametrize(
