@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from config.schema import ExpConfig
-from models.resident import CanBeResident, ResidentLoader, should_be_resident
+from models.compiled import compile_training
+from models.graphs import CudaRecorder, StepGraphs
+from models.resident import ResidentLoader
 from models.window import BatchSize, Sums, Window
-from utils.batching import LengthBucketSampler, StepSampler
+from utils.batching import LengthBucketSampler
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
-from utils.cores import available_cores
 from utils.crops import CropSampler
 from utils.errors import UserError
 from utils.logging import logger
@@ -77,6 +78,8 @@ class Trainer:
         self.accelerator.register_for_checkpointing(self)
         self.build()
         self._share_buffers()
+        self.graphs = self._make_graphs()
+        self.rate = torch.zeros((), device=self.accelerator.device)
         if resume_from is not None:
             self._load(resume_from)
         elif start_from is not None:
@@ -127,6 +130,13 @@ class Trainer:
     def learning_rate(self, step: int) -> float:
         """The learning rate of an optimizer step, counted from 1."""
         raise NotImplementedError
+
+    def few_shapes(self, batches: Sequence[Any]) -> Sequence[Any]:
+        """The batches of a step, padded further so that few shapes occur: each is a CUDA graph of its own."""
+        return batches
+
+    def after_step(self) -> None:
+        """Does what a step leads to beside the optimizers' work, and depends on the step's number."""
 
     def start_from(self, folder: Path) -> None:
         """Takes over the weights of a trained model, and nothing else of it (--resume_type finetune).
@@ -205,6 +215,11 @@ class Trainer:
         self.optimizers[0].zero_grad()
         return {**figures, "gradient_norm": norm}
 
+    def fuse(self, modules: Iterable[torch.nn.Module], dynamic: bool) -> None:
+        """Compiles modules where train.compile says so; see `compile_training`."""
+        if self.config.train.compile in (True, "kernels"):
+            compile_training(modules, dynamic)
+
     def exchanging_gradients(self, model: torch.nn.Module, last: bool) -> AbstractContextManager[Any]:
         """Around a batch's forward and backward: processes exchange gradients once a step, with its last batch."""
         return nullcontext() if last else self.accelerator.no_sync(model)
@@ -219,54 +234,6 @@ class Trainer:
         if train.max_epoch is not None:
             ends.append(train.max_epoch * self.sampler.num_steps)
         return min(ends)
-
-    def make_loader(self, dataset: Any, sampler: StepSampler) -> DataLoader | ResidentLoader:
-        """A loader of the sampler's batches; the dataset collates its own."""
-        device = self.accelerator.device
-        if isinstance(dataset, CanBeResident) and should_be_resident(self.config.train.data_on_device, dataset, device):
-            return ResidentLoader(dataset.on_device(device), sampler)
-        on_gpu = device.type == "cuda"
-        workers = self.config.train.num_workers
-        if workers is None:  # on a CPU the cores are busy with the model, and a batch takes a millisecond to read
-            workers = min(4, available_cores()) if on_gpu else 0
-        return DataLoader(
-            dataset,
-            batch_sampler=sampler,
-            collate_fn=dataset.collate,
-            num_workers=workers,
-            pin_memory=on_gpu,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # of its own: drawing a worker seed must not move the model's dropout
-        )
-
-    def make_sampler(self, lengths: list[int], max_batch_frames: int | None = None) -> LengthBucketSampler:
-        """This process's share of the training batches; `max_batch_frames` as LengthBucketSampler takes it.
-
-        Raises:
-            UserError: there are fewer utterances than batches in a step, or one is longer than a batch may be.
-        """
-        train, accelerator = self.config.train, self.accelerator
-        processes, accumulation = accelerator.num_processes, train.gradient_accumulation_step
-        if len(lengths) < processes * accumulation:
-            raise UserError(
-                f"{len(lengths)} training utterances are too few for {processes} processes and "
-                f"train.gradient_accumulation_step = {accumulation}: each batch needs one"
-            )
-        if max_batch_frames is not None and max(lengths) > max_batch_frames:
-            raise UserError(
-                f"train.max_batch_frames = {max_batch_frames} is less than the longest training utterance has, "
-                f"{max(lengths)} mel frames: raise it, or lower preprocess.max_seconds and run stage 1 again",
-                exit_code=2,
-            )
-        return LengthBucketSampler(
-            lengths,
-            train.batch_size,
-            train.random_seed,
-            processes,
-            accelerator.process_index,
-            accumulation,
-            max_batch_frames,
-        )
 
     def to_device(self, batch: Any) -> Any:
         """The same NamedTuple of tensors on the accelerator's device."""
@@ -297,6 +264,21 @@ class Trainer:
             for buffer in model.buffers():
                 broadcast(buffer)
 
+    def _make_graphs(self) -> StepGraphs | None:
+        """What records steps, where train.compile says so and it can be.
+
+        Raises:
+            UserError: train.compile asks for nothing else, and it cannot be.
+        """
+        wanted = self.config.train.compile
+        if wanted not in (True, "graphs"):
+            return None
+        if self.accelerator.device.type == "cuda" and self.accelerator.num_processes == 1:
+            return StepGraphs(self.train_step, CudaRecorder(self.optimizers))
+        if wanted == "graphs":
+            raise UserError('train.compile = "graphs" needs one process on a GPU: set it to "kernels" or false', 2)
+        return None
+
     def _load(self, checkpoint: Path) -> None:
         try:
             self.accelerator.load_state(str(checkpoint))
@@ -326,13 +308,19 @@ class Trainer:
         return zip(*[batches] * self.sampler.accumulation, strict=True)
 
     def _run_step(self, batches: Sequence[Any]) -> None:
+        if self.graphs is not None:
+            batches = self.few_shapes(batches)
         size = BatchSize(*map(sum, zip(*map(self.measure, batches), strict=True)))
-        rate = self.learning_rate(self.step + 1)
+        rate: float | Tensor = self.learning_rate(self.step + 1)
+        if self.graphs is not None:
+            rate = self.rate.fill_(rate)  # where the recordings read it
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         counts = self._total_counts(batches)
-        losses = self.train_step([self.to_device(batch) for batch in batches], counts)
+        step = self.train_step if self.graphs is None else self.graphs
+        losses = step([self.to_device(batch) for batch in batches], counts)
+        self.after_step()
         self.window.add(torch.cat([batch.index for batch in batches]), size, losses)
         # A look at the loss costs nothing here. A GPU, or other processes, are asked at the log.
         if self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1:
@@ -364,11 +352,12 @@ class Trainer:
         frames = self._order()["max_batch_frames"]
         per_batch, unit = (train.batch_size, "") if frames is None else (frames, f" {self.unit} at most")
         logger.info(
-            "%s: %.1f M parameters on %s, precision %s, %s utterances%s, batches of %s",
+            "%s: %.1f M parameters on %s, precision %s%s, %s utterances%s, batches of %s",
             self.config.model_type,
             parameters / 1e6,
             where,
             accelerator.mixed_precision,
+            ", compiled" if train.compile else "",
             f"{len(self.sampler.lengths):,}",
             " in its memory" if isinstance(self.train_loader, ResidentLoader) else "",
             f"{per_batch * accelerator.num_processes * train.gradient_accumulation_step:,}{unit}",

@@ -8,6 +8,29 @@ from torch import Tensor, nn
 from modules.conv import Conv1d
 
 
+class ResidualNorm(nn.LayerNorm):
+    """What follows each half of a block: dropout, the residual, layer norm. A GPU can do it in one kernel, compiled."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        """Args: channels: C; dropout: on what is added to the residual."""
+        super().__init__(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, update: Tensor, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Adds and normalizes.
+
+        Args:
+            update: [B, L, C] float.
+            x: [B, L, C] float, the residual.
+            padding_mask: [B, L] bool, True = padding; None: nothing is masked.
+
+        Returns:
+            [B, L, C] float, 0 on padding where there is a mask.
+        """
+        x = super().forward(self.dropout(update) + x)
+        return x if padding_mask is None else x.masked_fill(padding_mask.unsqueeze(-1), 0)
+
+
 class MultiHeadAttention(nn.Module):
     """Self-attention with its residual and its layer norm; logits are divided by sqrt(channels / heads)."""
 
@@ -23,25 +46,25 @@ class MultiHeadAttention(nn.Module):
         self.num_heads = num_heads
         self.qkv = nn.Linear(channels, 3 * channels)  # queries, keys and values in one product
         self.output = nn.Linear(channels, channels)
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = ResidualNorm(channels, dropout)
 
-    def forward(self, x: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, padding_mask: Tensor, attention_mask: Tensor) -> Tensor:
         """Attends from every position to the valid ones.
 
         Args:
             x: [B, L, C] float.
+            padding_mask: [B, L] bool, True = padding.
             attention_mask: [B, 1, 1, L] bool, True = may be looked at; at least one True a row.
 
         Returns:
-            [B, L, C] float.
+            [B, L, C] float, 0 on padding.
         """
         batch, length, channels = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.num_heads, channels // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [B, heads, L, C / heads]
         heads = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         heads = heads.transpose(1, 2).reshape(batch, length, channels)
-        return self.norm(self.dropout(self.output(heads)) + x)
+        return self.norm(self.output(heads), x, padding_mask)
 
 
 class ConvFeedForward(nn.Module):
@@ -60,8 +83,7 @@ class ConvFeedForward(nn.Module):
         first, second = kernel_sizes
         self.conv1 = Conv1d(channels, hidden, first)
         self.conv2 = Conv1d(hidden, channels, second)
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = ResidualNorm(channels, dropout)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         """Convolves.
@@ -76,7 +98,7 @@ class ConvFeedForward(nn.Module):
         hidden = F.relu(self.conv1(x))
         if self.conv2.kernel_size[0] > 1:  # a wider kernel would read what the first put on the padding
             hidden = hidden.masked_fill(padding_mask.unsqueeze(-1), 0)
-        return self.norm(self.dropout(self.conv2(hidden)) + x)
+        return self.norm(self.conv2(hidden), x)
 
 
 class FFTBlock(nn.Module):
@@ -99,8 +121,7 @@ class FFTBlock(nn.Module):
         Returns:
             [B, L, C] float, anything on padding: the next block's attention does not look there.
         """
-        x = self.attention(x, attention_mask).masked_fill(padding_mask.unsqueeze(-1), 0)
-        return self.feed_forward(x, padding_mask)
+        return self.feed_forward(self.attention(x, padding_mask, attention_mask), padding_mask)
 
 
 class FFTStack(nn.Module):

@@ -13,6 +13,7 @@ from models.aligner.loss import binarization_loss, forward_sum_loss
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
 from models.aligner.tokens import PAUSE
+from models.loading import make_loader, make_sampler
 from models.trainer import Trainer
 from models.window import BatchSize
 from utils.logging import logger
@@ -68,8 +69,8 @@ class AlignerTrainer(Trainer):
         self.validated = validation_rows(len(self.train_set))
         held_out = set(self.validated) if len(self.train_set) >= _SMALL else set()
         trained_on = AlignerSubset(self.train_set, [i for i in range(len(self.train_set)) if i not in held_out])
-        self.sampler = self.make_sampler(trained_on.lengths)
-        self.train_loader = self.make_loader(trained_on, self.sampler)
+        self.sampler = make_sampler(trained_on.lengths, config.train, self.accelerator)
+        self.train_loader = make_loader(trained_on, self.sampler, config.train, self.accelerator.device)
         model = Aligner(config.model, len(self.train_set.symbols), config.preprocess.n_mel)
         adam = config.train.adam
         optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from modules.masks import padding_mask
@@ -17,16 +18,19 @@ def attention_by_hand(attention: MultiHeadAttention, x: Tensor, valid: int) -> T
         columns = slice(head * size, (head + 1) * size)
         logits = query[:, columns] @ key[:valid, columns].T / math.sqrt(size)
         heads.append(logits.softmax(dim=-1) @ value[:valid, columns])
-    return attention.norm(attention.output(torch.cat(heads, dim=-1)) + x)
+    return F.layer_norm(
+        attention.output(torch.cat(heads, dim=-1)) + x, (x.size(1),), attention.norm.weight, attention.norm.bias
+    )
 
 
 def test_attention_is_the_textbooks() -> None:
     attention = MultiHeadAttention(8, 2, dropout=0.0)
     x = torch.randn(2, 5, 8)
-    mask = ~padding_mask(torch.tensor([5, 3]), 5)[:, None, None, :]
-    y = attention(x, mask)
+    padding = padding_mask(torch.tensor([5, 3]), 5)
+    y = attention(x, padding, ~padding[:, None, None, :])
     torch.testing.assert_close(y[0], attention_by_hand(attention, x[0], 5), atol=1e-5, rtol=0)
-    torch.testing.assert_close(y[1], attention_by_hand(attention, x[1], 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(y[1, :3], attention_by_hand(attention, x[1], 3)[:3], atol=1e-5, rtol=0)
+    assert (y[1, 3:] == 0).all()
 
 
 @pytest.mark.parametrize("kernel_sizes", [(9, 1), (3, 3)])

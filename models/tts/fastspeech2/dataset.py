@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -28,6 +29,14 @@ class FastSpeech2Batch(NamedTuple):
     mel: Tensor  # [B, T, n_mel] float32, log amplitude
     mel_lengths: Tensor  # [B] int64
     speaker_id: Tensor  # [B] int64
+
+    def widened(self, num_phones: int, num_frames: int) -> "FastSpeech2Batch":
+        """The same utterances with more padding: S and T are then these."""
+        phones, frames = num_phones - self.phone_ids.shape[1], num_frames - self.mel.shape[1]
+        by_phone = {
+            name: F.pad(getattr(self, name), (0, phones)) for name in ("phone_ids", "durations", "pitch", "energy")
+        }
+        return self._replace(mel=F.pad(self.mel, (0, 0, 0, frames)), **by_phone)
 
 
 class FastSpeech2Dataset(torch.utils.data.Dataset):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from config.schema import HiFiGANConfig, HiFiGANTrainConfig
+from models.loading import make_loader
 from models.trainer import Trainer
 from models.vocoder.hifigan.adversary import Adversary
 from models.vocoder.hifigan.average import WeightAverage
@@ -54,12 +55,13 @@ class HiFiGANTrainer(Trainer):
             accelerator.process_index,
             train.gradient_accumulation_step,
         )
-        self.train_loader = self.make_loader(self.train_set, self.sampler)
+        self.train_loader = make_loader(self.train_set, self.sampler, train, accelerator.device)
 
         shape = asdict(config.model.generator)
         generator, adversary = HiFiGANGenerator(mel.n_mel, **shape), Adversary(config.model.discriminator)
         generator.initialize()
         add_weight_norm(generator)
+        self.fuse([generator], dynamic=False)
         adam = train.adam
         optimizers = [
             torch.optim.AdamW(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
@@ -130,9 +132,12 @@ class HiFiGANTrainer(Trainer):
         figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
         generator_optimizer.step()
         generator_optimizer.zero_grad()
-        if self.average is not None:
-            self.average.update(accelerator.unwrap_model(self.model), self.step + 1)
         return figures
+
+    def after_step(self) -> None:
+        """Takes the step's weights into their average."""
+        if self.average is not None:
+            self.average.update(self.accelerator.unwrap_model(self.model), self.step + 1)
 
     def _generator_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """The generator's losses by name, and their weighted sum "total"; real, fake [B, 1, N]."""
