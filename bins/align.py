@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from utils.program import run
+
 from bins.preprocess import corpus_folder, parse_arguments, work_together
 from config.load import load_config
 from config.schema import PreprocessConfig

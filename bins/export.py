@@ -5,10 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
+from utils.program import Parser, run
+
 import argparse
 from collections.abc import Sequence
 
-from utils.program import Parser, run
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 

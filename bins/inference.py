@@ -5,13 +5,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
+from utils.program import Parser, run
+
 import argparse
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from utils.program import Parser, run
 from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all
 from config.load import load_config
 from utils.errors import UserError

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from utils.program import Parser, run
+
 import argparse
 from collections.abc import Callable
 
-from utils.program import Parser, run
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores

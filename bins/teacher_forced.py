@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
+from utils.program import Parser, run
+
 import argparse
 import hashlib
 import json
@@ -15,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from utils.program import Parser, run
 from bins.preprocess import corpus_folder
 from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config

@@ -9,9 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from utils.program import Parser, run
+
 from collections.abc import Iterator
 
-from utils.program import Parser, run
 from text.frontend import Frontend, Pronunciation, UnpronounceableError
 from text.lexicon import LexiconError
 from text.symbols import UnknownSymbolError

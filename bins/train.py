@@ -5,12 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
+from utils.program import Parser, run
+
 import os
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 
-from utils.program import Parser, run
 from config.load import load_config, to_dict
 from config.schema import ExpConfig, PreprocessConfig
 from utils.errors import UserError

@@ -5,12 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
+from utils.program import Parser, run
+
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from utils.program import Parser, run
 from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all, write_speech
 from config.load import load_config
 from config.schema import MelSettings

@@ -1,12 +1,13 @@
 """What every program does with errors, and the lock that keeps a second run out."""
 
+from utils.program import Parser, run
+
 import errno
 import subprocess
 import sys
 
 import pytest
 
-from utils.program import Parser, run
 from utils.errors import UserError
 from utils.lock import exclusive
 
