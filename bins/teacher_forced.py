@@ -20,27 +20,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bins.preprocess import corpus_folder
 from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config
-from config.schema import AudioConfig, ExpConfig, PreprocessConfig, VocoderPreprocessConfig
+from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from utils.lock import exclusive
 from utils.logging import logger, setup_logging
-from utils.shards import ShardError, feature_key, read_header, shard_path, write_shard
+from utils.shards import ShardError, ShardReader, feature_key, read_header, shard_path, write_shard
 
 if TYPE_CHECKING:
     from models.tts.fastspeech2.experiment import Experiment
     from models.tts.fastspeech2.teacher_forced import Place, TeacherForced
+    from processors.aligned_audio import AlignedAudio
 
 SPLITS = ("train", "valid", "test")
-FORMAT = 1  # raise it with every change to what the shards hold
+FORMAT = 2  # raise it with every change to what the shards hold
 
 
 class Work(NamedTuple):
     """What is to be made of what."""
 
     teacher: "TeacherForced"
-    audio: AudioConfig  # that the features were made with
+    features: ShardReader  # that it was trained on
+    audio: "AlignedAudio"
     wav_paths: Mapping[str, Path]  # utt_id -> recording
     fingerprint: str  # of all that a shard depends on
     shards_dir: Path
@@ -173,11 +175,12 @@ def _make(
 
     from models.tts.fastspeech2.inference import load_own_model
     from models.tts.fastspeech2.teacher_forced import TeacherForced
+    from processors.aligned_audio import AlignedAudio
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     teacher = TeacherForced(load_own_model(experiment), data_dir, SPLITS, device)
     wav_paths = {utterance.utt_id: utterance.wav_path for utterance in read_corpus(dataset, corpus_dir).utterances}
-    work = Work(teacher, experiment.preprocess, wav_paths, fingerprint, shards_dir)
+    work = Work(teacher, ShardReader(data_dir), AlignedAudio(experiment.preprocess), wav_paths, fingerprint, shards_dir)
     shards_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / LOCK).unlink(missing_ok=True)
     headers = _make_shards(work)
@@ -225,7 +228,6 @@ def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoo
     """Computes and writes the shard that holds what the acoustic model's shard of this name does."""
     import numpy as np
 
-    from processors.aligned_audio import aligned_audio
     from processors.skip import SkipUtterance
 
     def read(row: Mapping[str, Any]) -> "np.ndarray | SkipUtterance":
@@ -233,7 +235,7 @@ def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoo
         if path is None:
             return SkipUtterance("not in the corpus any more")
         try:
-            return aligned_audio(path, row["first_frame"], row["num_frames"], work.audio)
+            return work.audio.read(path, row["first_frame"], work.features.read(row["shard"], row["utt_id"], "mel"))
         except SkipUtterance as skip:
             return skip
 

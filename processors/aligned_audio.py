@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from config.schema import AudioConfig
+from modules.mel import MelSpectrogram
 from processors.audio import load_waveform
 from processors.skip import SkipUtterance
 from utils.audio_io import to_pcm16
 
+# Of a frame's log mel, mean over the bands: 0.9 dB. Of 32 clips of LJSpeech none moves by more than 3e-5 where it is
+# computed in float64, nor by more than 0.06 where it is dithered anew; 1 ms of delay makes 1.
+TOLERANCE = 0.1
+MEND = "put the old one back, or run stages 1 and 2 of the acoustic model again"
 
-def aligned_audio(wav_path: Path, first_frame: int, num_frames: int, config: AudioConfig) -> np.ndarray:
-    """Reads a recording as stage 1 did, and cuts it as stage 1 cut its mel.
 
-    Args:
-        wav_path: the recording.
-        first_frame: of the features, counted from the recording's start.
-        num_frames: of the features.
-        config: the preprocess section that the features were made with.
+class AlignedAudio:
+    """Reads recordings as stage 1 did."""
 
-    Returns:
-        int16 [num_frames * hop_size].
+    def __init__(self, config: AudioConfig) -> None:
+        """Args: config: the preprocess section that the features were made with."""
+        self._config = config
+        self._spectrogram = MelSpectrogram(**asdict(config.mel))
 
-    Raises:
-        SkipUtterance: the recording cannot be read, is shorter than its features, or they are shorter than a window.
-    """
-    wav, _ = load_waveform(wav_path, config.sample_rate, config.max_seconds)
-    start, stop = first_frame * config.hop_size, (first_frame + num_frames) * config.hop_size
-    if stop > len(wav):
-        raise SkipUtterance("recording is shorter than its features", f"{len(wav)} samples, {stop} were there")
-    if stop - start < config.n_fft:
-        found = f"{stop - start} samples from the first phone to the last, one window has {config.n_fft}"
-        raise SkipUtterance("audio is too short", found)
-    return to_pcm16(wav[start:stop])
+    @torch.inference_mode()
+    def read(self, wav_path: Path, first_frame: int, mel: torch.Tensor) -> np.ndarray:
+        """Cuts a recording as stage 1 cut its mel.
+
+        Args:
+            wav_path: the recording.
+            first_frame: of the features, counted from the recording's start.
+            mel: float32 [T, n_mel], what stage 1 made of it.
+
+        Returns:
+            int16 [T * hop_size].
+
+        Raises:
+            SkipUtterance: the recording cannot be read or is another one by now, or the features are shorter than a
+                window.
+        """
+        config = self._config
+        wav, _ = load_waveform(wav_path, config.sample_rate, config.max_seconds)
+        frames = slice(first_frame, first_frame + len(mel))
+        start, stop = frames.start * config.hop_size, frames.stop * config.hop_size
+        if stop > len(wav):
+            found = f"{len(wav)} samples, {stop} were there; {MEND}"
+            raise SkipUtterance("recording is shorter than its features", found, passing=True)
+        if stop - start < config.n_fft:
+            found = f"{stop - start} samples from the first phone to the last, one window has {config.n_fft}"
+            raise SkipUtterance("audio is too short", found)
+        difference = (self._spectrogram(torch.from_numpy(wav)[None])[0, frames] - mel).abs().mean(1).max()
+        if not difference <= TOLERANCE:
+            raise SkipUtterance("recording is not the one that its features were made of", MEND, passing=True)
+        return to_pcm16(wav[start:stop])

@@ -258,6 +258,33 @@ def test_what_cannot_be_read_is_skipped_with_its_reason(place, capsys):
     assert "3 skipped" in output
 
 
+def test_a_recording_that_was_replaced_is_skipped_until_the_old_one_is_back(place, capsys):
+    out, wavs = place / "vocoder/LJSpeech-voice", place / "LJSpeech/wavs"
+    main(flags(place))
+    whole = contents(out)
+    shutil.rmtree(out)
+    another, edited, copied = (row["utt_id"] for row in read_jsonl(place / "data/LJSpeech/train.jsonl")[:3])
+    before = {utt_id: (wavs / f"{utt_id}.wav").read_bytes() for utt_id in (another, edited)}
+    wav, rate = read_audio(wavs / f"{another}.wav")
+    write_wav(wavs / f"{another}.wav", np.roll(wav[:, 0], rate // 20), rate)  # as long, but said 50 ms later
+    wav, rate = read_audio(wavs / f"{edited}.wav")
+    middle = len(wav) // 2
+    wav[middle : middle + 2000] *= 0.5
+    write_wav(wavs / f"{edited}.wav", wav[:, 0], rate)
+    (wavs / f"{copied}.wav").touch()  # the same sound in a newer file
+    capsys.readouterr()
+    main(flags(place))
+    output = capsys.readouterr().out
+    for utt_id in (another, edited):
+        assert f"skipped {utt_id}: recording is not the one that its features were made of: put the old one" in output
+    assert "run stages 1 and 2" in output and "2 skipped" in output
+    assert len(rows_of(out)) == 38 and copied in {row["utt_id"] for row in rows_of(out)}
+    for utt_id, recorded in before.items():
+        (wavs / f"{utt_id}.wav").write_bytes(recorded)
+    main(flags(place))
+    assert contents(out) == whole
+
+
 def test_another_mel_is_refused(place, capsys):
     write_config(place, fmin=50.0)
     assert "fmin: 0 (acoustic model), 50 (vocoder)" in fails(capsys, flags(place), 2)
