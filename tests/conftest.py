@@ -1,5 +1,6 @@
-"""Corpora that tests make for themselves: short harmonic tones with real words and exact TextGrids."""
+"""Corpora that tests make for themselves: short harmonic tones with real words and exact TextGrids. Published models."""
 
+import importlib.util
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ def _same_draws() -> None:
     torch.manual_seed(0)
 
 
+FIXTURES = Path(__file__).resolve().parents[2] / "shared/fixtures"
 SAMPLE_RATE = 22050
 VOCABULARY = (
     "the small dog ran home over a cold river and we saw green birds sing under old trees while rain fell "
@@ -131,3 +133,15 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders as other toolkits publish their models, complete with weights; not to be changed."""
+    if not FIXTURES.is_dir():
+        pytest.skip("the published layouts lie beside the repository, in shared/fixtures")
+    spec = importlib.util.spec_from_file_location("unpack", FIXTURES / "unpack.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.unpack(tmp_path_factory.mktemp("fixtures"))

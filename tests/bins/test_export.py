@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from bins.export import main
-from config.load import REPO_ROOT, build_config
+from config.load import build_config
 from config.schema import GeneratorConfig, MelSettings
 from models.resume import portable
 from models.vocoder.hifigan.load import load_vocoder
@@ -93,18 +93,8 @@ def test_jik876s_file_is_what_its_loader_wants(experiment, generator, tmp_path):
     torch.testing.assert_close(generator(mel), expected, rtol=0, atol=1e-6)
 
 
-def test_the_published_v3_keeps_its_sound(tmp_path):
-    fixtures = REPO_ROOT.parent / "shared" / "fixtures"
-    if not fixtures.is_dir():
-        pytest.skip("the published layouts lie beside the repository, in shared/fixtures")
-    import sys
-
-    sys.path.insert(0, str(fixtures))
-    try:
-        from unpack import unpack
-    finally:
-        sys.path.remove(str(fixtures))
-    source = unpack(tmp_path / "fixtures") / "hifigan_v3_jik876"
+def test_the_published_v3_keeps_its_sound(published, tmp_path):
+    source = published / "hifigan_v3_jik876"
     run("--vocoder_dir", source, "--output_dir", tmp_path / "out", "--format", "safetensors")
     with safe_open(tmp_path / "out/model.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["info"]) == {"step": 1}

@@ -2,7 +2,6 @@ import dataclasses
 import json
 import math
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from bins.inference import main
-from config.load import REPO_ROOT, build_config, to_dict
+from config.load import build_config, to_dict
 from config.schema import GeneratorConfig
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from modules.griffin_lim import GriffinLim
@@ -20,21 +19,8 @@ from modules.hifigan import HiFiGANGenerator
 from text.symbols import SYMBOLS
 from utils.audio_io import write_wav
 
-FIXTURES = REPO_ROOT.parent / "shared" / "fixtures"
 STATS = {"mean": 100.0, "std": 20.0, "min": -2.0, "max": 2.0}
 LAST_LINE = re.compile(r"([\d.]+) s of audio in ([\d.]+) s: real-time factor ([\d.]+)")
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory) -> Path:
-    if not FIXTURES.is_dir():
-        pytest.skip("the published layouts lie beside the repository, in shared/fixtures")
-    sys.path.insert(0, str(FIXTURES))
-    try:
-        from unpack import unpack
-    finally:
-        sys.path.remove(str(FIXTURES))
-    return unpack(tmp_path_factory.mktemp("fixtures"))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 
 from config.schema import PreprocessConfig
 from preprocessors import read_corpus
-from processors import pipeline, worker
+from processors import pipeline
 from processors.features import FeatureExtractor
 from processors.stats import phone_statistics
 from text.symbols import SYMBOLS, SymbolTable
@@ -21,21 +21,6 @@ from utils.jsonl import read_json, read_jsonl
 from utils.shards import FEATURES, feature_key, read_features, shard_path
 
 SETS = ("train", "valid", "test")
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the shards that were made, in order."""
-    names: list[str] = []
-
-    def in_this_process(plans: list, config: PreprocessConfig, num_workers: int) -> Iterator[tuple]:
-        monkeypatch.setattr(worker, "_extractor", FeatureExtractor(config))
-        for plan in plans:
-            names.append(plan.name)
-            yield plan, worker.make_shard(plan)
-
-    monkeypatch.setattr(pipeline, "make_shards", in_this_process)
-    return names
 
 
 @pytest.fixture(scope="module")

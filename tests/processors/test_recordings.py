@@ -1,7 +1,7 @@
 """Stage 1 of a vocoder, with its workers' part done in this process."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import soundfile
 
 from config.schema import PreprocessConfig, VocoderPreprocessConfig
 from preprocessors import read_corpus, read_recordings
-from processors import pipeline, worker
-from processors.clips import ClipExtractor
+from processors import pipeline
 from processors.pipeline import preprocess
 from processors.recordings import preprocess_recordings
 from processors.splits import split
@@ -21,21 +20,6 @@ from utils.jsonl import read_json, read_jsonl
 from utils.shards import read_features, shard_path
 
 RATE, HOP, N_FFT = 22050, 256, 1024
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the shards that were made, in order."""
-    names: list[str] = []
-
-    def in_this_process(plans: list, config: VocoderPreprocessConfig, num_workers: int) -> Iterator[tuple]:
-        monkeypatch.setattr(worker, "_extractor", ClipExtractor(config))
-        for plan in plans:
-            names.append(plan.name)
-            yield plan, worker.make_shard(plan)
-
-    monkeypatch.setattr(pipeline, "make_shards", in_this_process)
-    return names
 
 
 @pytest.fixture(scope="module")

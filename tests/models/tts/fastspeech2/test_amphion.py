@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import re
 import shutil
@@ -17,8 +16,7 @@ from models.tts.fastspeech2.amphion import AmphionFastSpeech2, amphion_names, lo
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from utils.errors import UserError
 
-SHARED = Path(__file__).resolve().parents[4].parent / "shared"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the reference checkpoints are not beside the repository")
+REFERENCE = Path(__file__).resolve().parents[4].parent / "shared/reference"
 
 SMALL = """{
     "base_config": "config/fs2.json",
@@ -32,16 +30,6 @@ SMALL = """{
     },
     "preprocess": {"processed_dir": "/no/such/folder", "n_mel": 20, "fmax": 7600, "pitch_bin": 256},
 }"""
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reference folders, complete with their weights."""
-    spec = importlib.util.spec_from_file_location("unpack", SHARED / "fixtures" / "unpack.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.unpack(tmp_path_factory.mktemp("fixtures"))
 
 
 @pytest.fixture(scope="session", params=["fastspeech2_amphion", "fastspeech2_amphion_module"])
@@ -62,7 +50,6 @@ def agree(actual: Tensor, expected: Tensor) -> None:
         assert torch.equal(actual, expected)
 
 
-@needs_shared
 def test_reference_folder(loaded: AmphionFastSpeech2, published: Path) -> None:
     assert loaded.step == 777
     assert loaded.stats is not None
@@ -72,7 +59,6 @@ def test_reference_folder(loaded: AmphionFastSpeech2, published: Path) -> None:
     assert not loaded.model.training
 
 
-@needs_shared
 @torch.no_grad()
 def test_reference_features_given(loaded: AmphionFastSpeech2, arrays: dict[str, Tensor]) -> None:
     features = {name: arrays[name] for name in ("durations", "pitch", "energy")}
@@ -84,7 +70,6 @@ def test_reference_features_given(loaded: AmphionFastSpeech2, arrays: dict[str, 
     agree(output.energy, arrays["forced_energy_pred"])
 
 
-@needs_shared
 @torch.no_grad()
 def test_reference_free_running(loaded: AmphionFastSpeech2, arrays: dict[str, Tensor]) -> None:
     output = loaded.model(arrays["phone_ids"], torch.tensor([24]))
@@ -95,7 +80,6 @@ def test_reference_free_running(loaded: AmphionFastSpeech2, arrays: dict[str, Te
     agree(output.mel_postnet, arrays["free_postnet_mel"])
 
 
-@needs_shared
 @torch.no_grad()
 def test_reference_slow_rounds_where_amphion_truncates(loaded: AmphionFastSpeech2, arrays: dict[str, Tensor]) -> None:
     output = loaded.model(arrays["phone_ids"], torch.tensor([24]), duration_control=1.5)
@@ -103,7 +87,6 @@ def test_reference_slow_rounds_where_amphion_truncates(loaded: AmphionFastSpeech
     assert arrays["slow15_durations"].long().sum() == arrays["slow15_frames"]  # Amphion's own count: not ours
 
 
-@needs_shared
 @torch.no_grad()
 @pytest.mark.parametrize("mask_padding", [False, True])
 def test_reference_padded_batch(loaded: AmphionFastSpeech2, arrays: dict[str, Tensor], mask_padding: bool) -> None:
@@ -132,11 +115,11 @@ def reference_config(mask_padding: bool) -> FastSpeech2Config:
     return FastSpeech2Config(mask_padding=mask_padding, transformer=transformer, variance_predictor=predictor)
 
 
-@needs_shared
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the list lies beside the repository, in shared/reference")
 def test_the_published_tensors_are_all_taken(tmp_path: Path) -> None:
     """The 234 names and shapes of Amphion's default model, with an args.json that says nothing."""
     state = {}
-    for line in (SHARED / "reference" / "amphion_fs2_state_dict.txt").read_text(encoding="utf-8").splitlines():
+    for line in (REFERENCE / "amphion_fs2_state_dict.txt").read_text(encoding="utf-8").splitlines():
         match = re.fullmatch(r"(\S+)\t\(([\d, ]*)\)\t(float32|int64)", line)
         if match:
             shape = [int(size) for size in match[2].split(",") if size.strip()]

@@ -1,7 +1,6 @@
 import io
 import json
 import logging
-import sys
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,28 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from config.load import REPO_ROOT
 from config.schema import GeneratorConfig, PreprocessConfig
 from models.vocoder.hifigan.load import load_vocoder
 from modules.hifigan import HiFiGANGenerator
 from utils.errors import UserError
 from utils.logging import logger
 
-FIXTURES = REPO_ROOT.parent / "shared" / "fixtures"
 SHAPE = GeneratorConfig("2", (4, 2), (8, 4), 16, (3, 5), ((1, 2), (1, 3)))
 MEL = {"sample_rate": 8000, "n_fft": 32, "win_size": 32, "hop_size": 8, "n_mel": 5, "fmin": 0, "fmax": 4000}
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory) -> Path:
-    if not FIXTURES.is_dir():
-        pytest.skip("the published layouts lie beside the repository, in shared/fixtures")
-    sys.path.insert(0, str(FIXTURES))
-    try:
-        from unpack import unpack
-    finally:
-        sys.path.remove(str(FIXTURES))
-    return unpack(tmp_path_factory.mktemp("fixtures"))
 
 
 @pytest.fixture
