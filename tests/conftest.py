@@ -1,4 +1,4 @@
-"""Corpora that tests make for themselves: short harmonic tones with real words and exact TextGrids. Published models."""
+"""Corpora that tests make for themselves, short harmonic tones with real words and exact TextGrids; published models."""
 
 import importlib.util
 import os
