@@ -1,4 +1,4 @@
-"""Corpora that tests make for themselves, short harmonic tones with real words and exact TextGrids; published models."""
+"""Corpora that tests make for themselves, tones with real words and exact TextGrids; models that others published."""
 
 import importlib.util
 import os
