@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from modules.reflection import reflected
 from modules.weight_norm import add_weight_norm
 
 LEAKY_SLOPE = 0.1
@@ -106,7 +107,7 @@ class PeriodDiscriminator(_Stack):
 
         Returns: scores [B, S], and the features [B, C, period, T] of six layers.
         """
-        x = F.pad(wav, (0, -wav.shape[-1] % self.period), mode="reflect")
+        x = reflected(wav, 0, -wav.shape[-1] % self.period)
         return self._judge(x.unflatten(-1, (-1, self.period)).transpose(2, 3).contiguous())
 
 

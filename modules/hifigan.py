@@ -169,6 +169,8 @@ class HiFiGANGenerator(nn.Module):
             frames = torch.arange(mel.shape[-1], device=mel.device)
             mask = (frames < mel_lengths[:, None])[:, None].to(mel.dtype)
         x = _masked(self.conv_pre(_masked(mel, mask)), mask)
+        if x.is_cuda:  # channels last, as tensor cores want them, and as all that follows then keeps them
+            x = x.transpose(1, 2).contiguous().transpose(1, 2)
         for i, (up, rate) in enumerate(zip(self.ups, self.upsample_rates, strict=True)):
             if mask is not None:
                 mask = mask.repeat_interleave(rate, dim=-1)

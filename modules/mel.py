@@ -6,7 +6,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from modules.reflection import reflected
 
 MAGNITUDE_EPSILON = 1e-9  # under the root, so that its gradient stays finite at silence
 LOG_FLOOR = 1e-5
@@ -106,7 +107,7 @@ class MelSpectrogram(nn.Module):
         with torch.autocast(wav.device.type, enabled=False):
             wav = wav.float()
             if padded:
-                wav = F.pad(wav.unsqueeze(1), (self.padding, self.padding), mode="reflect").squeeze(1)
+                wav = reflected(wav, self.padding, self.padding)
             spectrum = torch.stft(
                 wav, self.n_fft, self.hop_size, self.win_size, self.window, center=False, return_complex=True
             )

@@ -1,15 +1,57 @@
 """Features and a small configuration to train on, made without stage 1."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState, GradientState
 from safetensors.numpy import save_file
 
+from models.graphs import StepGraphs
+from models.trainer import Trainer
 from processors.plan import FEATURES_VERSION
 
 PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    """A function that lets the next trainer set up accelerate anew, as a new process would; also done after a test."""
+
+    def reset():
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+    yield reset
+    reset()
+
+
+class Repeat:
+    """Stands for CUDA graphs where there is no GPU: a recording does the work anew, on the same tensors."""
+
+    def __init__(self):
+        self.recorded = 0
+
+    def running(self):
+        return nullcontext()
+
+    def record(self, work):
+        self.recorded += 1
+        return work
+
+
+@pytest.fixture
+def recorder():
+    return Repeat()
+
+
+@pytest.fixture
+def recorded_steps(recorder, monkeypatch):
+    """From now on trainers record their steps, with the recorder that this returns."""
+    monkeypatch.setattr(Trainer, "_make_graphs", lambda self: StepGraphs(self.train_step, recorder))
+    return recorder
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), 
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-
-
 def final_weights(small_config: Path, name: str, *overrides: str, resume: bool = False) -> dict[str, torch.Tensor]:
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()

@@ -28,13 +28,6 @@ from utils.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-
-
 def run(config_path, name, *overrides, resume=False, resume_from=None):
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()

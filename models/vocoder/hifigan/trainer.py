@@ -103,6 +103,8 @@ class HiFiGANTrainer(Trainer):
 
     def train_step(self, batches: Sequence[HiFiGANBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the discriminators, then one of the generator against what they have become."""
+        # All steps have the same shapes: it pays to try which of cuDNN's algorithms is the fastest.
+        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
         accelerator, figures, threshold = self.accelerator, Sums(), self.train_config.grad_clip_thresh
         generator_optimizer, adversary_optimizer = self.optimizers
         mels = [self._mel(batch) for batch in batches]
@@ -172,6 +174,7 @@ class HiFiGANTrainer(Trainer):
         the averaging of weights; "stft" the multi-resolution STFT distance; "periodicity" the root mean square
         difference of periodicity, "voicing" the share of frames whose voicing differs.
         """
+        torch.backends.cudnn.benchmark = False  # each clip has a length of its own
         accelerator = self.accelerator
         generator = accelerator.unwrap_model(self.model)
         names = ["mel", "stft", "periodicity", "voicing"] + ["mel_without_average"] * (self.average is not None)

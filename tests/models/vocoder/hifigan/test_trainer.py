@@ -68,13 +68,6 @@ SMALL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-
-
 def make_clips(folder: Path, train: int = 11, valid: int = 3) -> Path:
     """Audio as stage 1 makes it: tones of 100 to 300 Hz; the first is shorter than a segment."""
     rng = np.random.default_rng(0)
@@ -130,6 +123,11 @@ def weights(exp_dir):
     }
 
 
+def scalars(exp_dir, name):
+    """What TensorBoard shows under this name, in order."""
+    return [event.value for event in EventAccumulator(str(exp_dir / "log")).Reload().Scalars(name)]
+
+
 def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
@@ -181,6 +179,32 @@ def test_the_seed_decides_and_where_the_data_lie_does_not(small_config):
     one = weights(run(small_config, "one", *setting))
     assert same(one, weights(run(small_config, "resident", *setting, "train.data_on_device=true")))
     assert not same(one, weights(run(small_config, "other", *setting, "train.random_seed=1")))
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_recorded_steps_give_the_same_weights(small_config, request, accumulation):
+    """But for the learning rate, which a recording reads from a tensor of float32."""
+    setting = ("train.max_steps=6", "train.valid_every=9", f"train.gradient_accumulation_step={accumulation}")
+    written = weights(run(small_config, "written", *setting))
+    recorder = request.getfixturevalue("recorded_steps")
+    recorded = weights(run(small_config, "recorded", *setting))
+    assert recorder.recorded == 1  # all steps are of one shape
+    assert_equal_weights(written, recorded)
+
+
+def test_fused_kernels_train_as_written_ones(small_config):
+    """50 steps, in which rounding grows: Adam's steps are as large where a gradient is small."""
+    setting = ("train.max_steps=50", "train.valid_every=50", "train.save_every=50", "train.mixed_precision=no")
+    written, fused = (
+        run(small_config, name, *setting, f"train.compile={compiled}")
+        for name, compiled in (("written", "false"), ("fused", '"kernels"'))
+    )
+    losses = [scalars(folder, "train/total") for folder in (written, fused)]
+    assert len(losses[0]) == 25
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    a, b = weights(written), weights(fused)
+    assert a.keys() == b.keys()
+    assert all(torch.allclose(a[name], b[name], atol=2e-4) for name in a)
 
 
 def test_fine_tuning_does_not_go_on_with_another_models_mels(small_config, clips):
@@ -305,8 +329,7 @@ def test_two_processes_with_half_the_batch_equal_one(small_config):
     assert_equal_weights(weights(one), weights(two))
 
     def distances(folder):
-        events = EventAccumulator(str(folder / "log")).Reload()
-        return [events.Scalars(f"valid/{name}")[-1].value for name in ("mel", "stft", "periodicity", "voicing")]
+        return [scalars(folder, f"valid/{name}")[-1] for name in ("mel", "stft", "periodicity", "voicing")]
 
     assert distances(one) == pytest.approx(distances(two), rel=1e-3)
 

@@ -1,0 +1,150 @@
+"""train.compile: steps that are recorded, and kernels that are fused, train what a step as it is written trains."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+import models.graphs
+from bins.train import train
+from config.load import load_config
+from models.graphs import StepGraphs
+from models.tts.fastspeech2.trainer import FastSpeech2Trainer
+from utils.checkpoint import list_checkpoints, read_weights
+from utils.errors import UserError
+
+# Dropout draws by shape, and differently where it is compiled; the rest must agree.
+EXACT = (
+    "model.transformer.encoder_dropout=0",
+    "model.transformer.decoder_dropout=0",
+    "model.variance_predictor.dropout=0",
+    "model.postnet.dropout=0",
+    "train.mixed_precision=no",
+    "train.max_steps=50",
+    "train.lr_scheduler.num_warmup=100",
+    "train.adam.eps=1e-4",
+)
+
+
+class Pair(NamedTuple):
+    a: Tensor
+    b: Tensor
+
+
+def test_a_step_runs_as_written_once_and_is_then_recorded_by_shape(recorder):
+    calls = Counter()
+
+    def step(batches, counts):
+        calls[tuple(batch.a.shape for batch in batches)] += 1
+        return {"sum": sum((batch.a * batch.b).sum() for batch in batches) / counts["n"]}
+
+    graphs = StepGraphs(step, recorder)
+    seen, expected = [], []
+    for size in (2, 3, 2, 2, 3, 4):
+        batches = [Pair(torch.randn(size), torch.randn(size)) for _ in range(2)]
+        count = torch.rand(())
+        seen.append(graphs(batches, {"n": count})["sum"])
+        expected.append(step(batches, {"n": count})["sum"])
+        calls[tuple(batch.a.shape for batch in batches)] -= 1
+    assert recorder.recorded == 2  # of 2 and of 3; 4 came once
+    assert sum(calls.values()) == 6  # each step was done once
+    torch.testing.assert_close(torch.stack(seen), torch.stack(expected), rtol=0, atol=0)
+
+
+def test_beyond_so_many_shapes_steps_run_as_written(recorder, monkeypatch):
+    monkeypatch.setattr(models.graphs, "MOST_RECORDINGS", 2)
+    graphs = StepGraphs(lambda batches, counts: {"sum": batches[0].a.sum()}, recorder)
+    for size in (1, 2, 3, 1, 2, 3, 3):
+        pair = Pair(torch.ones(size), torch.ones(size))
+        assert graphs([pair], {})["sum"] == size
+    assert recorder.recorded == 2
+
+
+def run(config_path, name, *overrides, resume=False):
+    config = load_config(config_path, overrides)
+    train(config, name, resume, None)
+    checkpoint = list_checkpoints(Path(config.log_dir) / name / "checkpoint")[-1][1]
+    return read_weights(checkpoint / "model.safetensors")
+
+
+def totals(printed):
+    """The losses of the log's lines."""
+    return torch.tensor([float(value) for value in re.findall(r"step .* mel [\d.]+ .*total ([\d.]+)", printed)])
+
+
+def assert_close(one, other):
+    assert one.keys() == other.keys()
+    for name, weight in one.items():
+        torch.testing.assert_close(
+            weight, other[name], atol=1e-4, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_recorded_steps_train_as_written_ones(small_config, monkeypatch, request, fresh_accelerator, accumulation):
+    settings = (*EXACT, f"train.gradient_accumulation_step={accumulation}")
+    written = run(small_config, "written", *settings)
+    fresh_accelerator()
+    recorder, shapes = request.getfixturevalue("recorded_steps"), Counter()
+    original = FastSpeech2Trainer.few_shapes
+
+    def few_shapes(self, batches):
+        batches = original(self, batches)
+        shapes[tuple((*batch.phone_ids.shape, batch.mel.shape[1]) for batch in batches)] += 1
+        return batches
+
+    monkeypatch.setattr(FastSpeech2Trainer, "few_shapes", few_shapes)
+    recorded = run(small_config, "recorded", *settings)
+    assert recorder.recorded == sum(count > 1 for count in shapes.values()) > 1
+    assert all(phones % 32 == 0 and frames % 16 == 0 for steps in shapes for _, phones, frames in steps)
+    assert_close(written, recorded)
+
+
+def test_shapes_never_exceed_what_the_model_takes(small_config, recorded_steps):
+    longest = 40  # above the longest utterance, no multiple of 16
+    run(small_config, "short", f"model.max_seq_len={longest}", "train.max_steps=4")
+
+
+def test_a_model_that_hears_its_padding_gets_no_more_of_it(small_config, monkeypatch, recorded_steps):
+    def refuse(self, batches):
+        widened = original(self, batches)
+        assert widened is batches
+        return widened
+
+    original = FastSpeech2Trainer.few_shapes
+    monkeypatch.setattr(FastSpeech2Trainer, "few_shapes", refuse)
+    run(small_config, "leaking", "model.mask_padding=false", "train.max_steps=4")
+
+
+def test_graphs_alone_need_a_gpu(small_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match='train.compile = "graphs" needs one process on a GPU') as raised:
+        run(small_config, "graphs", 'train.compile="graphs"')
+    assert raised.value.exit_code == 2
+    assert not (small_config.parent / "ckpts/graphs").exists()
+
+
+def test_fused_kernels_train_as_written_ones(small_config, capsys, fresh_accelerator):
+    written = run(small_config, "written", *EXACT)
+    expected = totals(capsys.readouterr().out)
+    fresh_accelerator()
+    fused = run(small_config, "fused", *EXACT, "train.compile=true")
+    printed = capsys.readouterr().out
+    assert "precision no, compiled" in printed
+    assert len(expected) == 25
+    torch.testing.assert_close(totals(printed), expected, rtol=1e-3, atol=0)
+    assert_close(written, fused)
+
+
+def test_resumed_with_fused_kernels_is_uninterrupted(small_config, fresh_accelerator):
+    """With dropout, whose numbers the compiler draws by a generator of its own."""
+    whole = run(small_config, "whole", "train.compile=true")
+    fresh_accelerator()
+    run(small_config, "stopped", "train.compile=true", "train.max_steps=6")
+    fresh_accelerator()
+    resumed = run(small_config, "stopped", "train.compile=true", resume=True)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
