@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.compiler import set_stance
 
 from bins._benchmark_corpus import FRAMES_PER_PHONE, corpus_lengths, write_features, write_recordings
 from bins._benchmark_measure import Sections, counting_operations, matmul_rate, peak_memory, synchronize
@@ -27,6 +28,7 @@ from utils.cores import available_cores
 from utils.errors import UserError
 
 Record = dict[str, Any]
+UTTERANCES = 1024  # of a random corpus to train on, at least
 
 
 class _Run(NamedTuple):
@@ -51,6 +53,8 @@ def training(config: ExpConfig, arguments: argparse.Namespace) -> Iterator[Recor
     """
     if arguments.baseline and not isinstance(config.model, FastSpeech2Config):
         raise UserError(f"--baseline: {config.model_type} has none", 2)
+    if arguments.baseline and config.train.compile:
+        raise UserError("--baseline: only with train.compile = false, which is how the baseline runs", 2)
     with _features(config, arguments.real) as (config, source), tempfile.TemporaryDirectory() as exp_dir:
         trainer = trainer_class(config)(config, Path(exp_dir))
         device = trainer.accelerator.device
@@ -76,6 +80,7 @@ def training(config: ExpConfig, arguments: argparse.Namespace) -> Iterator[Recor
                 "processes": processes,
                 "batch_size": config.train.batch_size,
                 "gradient_accumulation_step": config.train.gradient_accumulation_step,
+                "compile": config.train.compile,
                 "steps": run.steps,
                 f"{trainer.unit.replace(' ', '_')}_per_second": _rounded(speeds[-1]),
                 "ms_per_step": _rounded(1000 * run.seconds / run.steps),
@@ -98,6 +103,9 @@ class _Stepper:
         self.sections = sections = Sections(self.device)
         trainer.model.train()
         trainer.to_device = sections.around("data", trainer.to_device)  # type: ignore[method-assign]
+        if trainer.graphs is not None:  # nothing inside a graph can be timed
+            trainer.graphs = sections.around("graph", trainer.graphs)
+            return
         accelerator = trainer.accelerator
         accelerator.backward = sections.around("backward", accelerator.backward)
         accelerator.clip_grad_norm_ = sections.around("optimizer", accelerator.clip_grad_norm_)
@@ -106,15 +114,19 @@ class _Stepper:
             optimizer.zero_grad = sections.around("optimizer", optimizer.zero_grad)  # type: ignore[method-assign]
 
     def operations(self) -> float:
-        """Operations of a step for each padded unit, counted in one step."""
-        with counting_operations() as counter:
+        """Operations of a step for each padded unit, counted in one step, as it is written."""
+        graphs, self.trainer.graphs = self.trainer.graphs, None
+        with set_stance("force_eager"), counting_operations() as counter:
             padded = self._step(self._steps())[1]
+        self.trainer.graphs = graphs
         return counter.get_total_flops() / padded
 
     def run(self, kinds: list[Callable[[], AbstractContextManager[None]]], steps: int) -> list[_Run]:
         """Runs so many steps inside each kind of context, in turns, after some that are not measured."""
         streams = [self._steps() for _ in kinds]
         warm_up = 3 if self.device.type == "cuda" else 1
+        if self.trainer.graphs is not None:
+            warm_up = 4 * self.trainer.sampler.num_steps  # nearly all shapes that occur are recorded by then
         totals = [_Run(0, 0.0, 0.0, 0.0, {}) for _ in kinds]
         # Turns of several steps on a GPU: it is asked for the time only between them.
         turn = min(steps, 10) if self.device.type == "cuda" else 1
@@ -139,8 +151,10 @@ class _Stepper:
         synchronize(self.device)
         seconds = time.perf_counter() - began
         found = self.sections.totals()
-        forward = seconds - sum(found.values())  # and all that is none of the others
-        order = {"data": 0.0, "forward": forward, "backward": 0.0, "optimizer": 0.0}
+        rest = seconds - sum(found.values())  # the forward pass, and all that is none of the others
+        order = {"data": 0.0, "forward": rest, "backward": 0.0, "optimizer": 0.0}
+        if self.trainer.graphs is not None:
+            order = {"data": 0.0, "graph": 0.0, "rest": rest}
         return _Run(count, seconds, sum(s[0] for s in sizes), sum(s[1] for s in sizes), {**order, **found})
 
     def _step(self, stream: Iterator[None]) -> tuple[float, float]:
@@ -292,7 +306,7 @@ def _features(config: ExpConfig, real: bool) -> Iterator[tuple[ExpConfig, str]]:
         yield config, str(check_features(config))
         return
     train = config.train
-    count = max(1024, 8 * train.batch_size * train.gradient_accumulation_step)
+    count = max(UTTERANCES, 8 * train.batch_size * train.gradient_accumulation_step)
     lengths = corpus_lengths(config, count)
     with tempfile.TemporaryDirectory() as folder:
         write_features(config, lengths.seconds, Path(folder) / "random")

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ _torch_random = _TorchRandom()  # hypothesis keeps only a weak reference
 register_random(_torch_random)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips the tests marked "gpu" where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+
+
 @pytest.fixture(autouse=True)
 def _same_draws() -> None:
     """Seeds torch, so that a test's random weights are the same alone and in the whole run."""
@@ -40,6 +47,38 @@ def _same_draws() -> None:
 
 
 FIXTURES = Path(__file__).resolve().parents[2] / "shared/fixtures"
+
+
+class Repeat:
+    """Stands for CUDA graphs where there is no GPU: a recording does the work anew, on the same tensors."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+
+    def running(self) -> nullcontext:
+        return nullcontext()
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        self.recorded += 1
+        return work
+
+
+@pytest.fixture
+def recorder() -> Repeat:
+    """In place of models.graphs.CudaRecorder; `recorded` counts."""
+    return Repeat()
+
+
+@pytest.fixture
+def recorded_steps(recorder: Repeat, monkeypatch: pytest.MonkeyPatch) -> Repeat:
+    """From now on trainers record their steps, with the recorder that this returns."""
+    from models.graphs import StepGraphs
+    from models.trainer import Trainer
+
+    monkeypatch.setattr(Trainer, "_make_graphs", lambda self: StepGraphs(self.train_step, recorder))
+    return recorder
+
+
 SAMPLE_RATE = 22050
 VOCABULARY = (
     "the small dog ran home over a cold river and we saw green birds sing under old trees while rain fell "

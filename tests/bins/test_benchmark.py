@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 
-from bins import benchmark
+from bins import _benchmark_runs, benchmark
 from bins._benchmark_corpus import corpus_lengths, write_features
 from bins._benchmark_measure import Sections, counting_operations
 from config.load import load_config
@@ -21,6 +21,7 @@ from modules.conv import Conv1d
 from modules.length_regulator import LengthRegulator
 from utils.batching import LengthBucketSampler
 from utils.crops import Crop
+from utils.errors import UserError
 
 SMALL_FASTSPEECH2 = {
     "model_type": "FastSpeech2",
@@ -81,6 +82,23 @@ def test_training_beside_its_baseline(run: Callable[..., list[dict]], tmp_path: 
     assert own["times_baseline"] == pytest.approx(
         own["mel_frames_per_second"] / plain["mel_frames_per_second"], rel=0.01
     )
+
+
+def test_recorded_steps_are_timed_whole(
+    run: Callable[..., list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_steps
+) -> None:
+    monkeypatch.setattr(_benchmark_runs, "UTTERANCES", 64)
+    config = write_config(tmp_path, SMALL_FASTSPEECH2)
+    (record,) = run(config, "--what", "train", "--steps", "2", "--set", "train.compile=graphs")
+    assert record["compile"] == "graphs" and recorded_steps.recorded > 1
+    assert list(record["time_shares"]) == ["data", "graph", "rest"]
+    assert record["time_shares"]["graph"] > 0.5
+    assert 0 < record["padding"] < 0.2 and record["model_teraflops"] > 0
+
+
+def test_the_baseline_is_not_compiled(run: Callable[..., list[dict]], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--baseline: only with train.compile = false"):
+        run(write_config(tmp_path, SMALL_FASTSPEECH2), "--what", "train", "--baseline", "--set", "train.compile=true")
 
 
 def test_inference_of_one_and_of_a_batch(run: Callable[..., list[dict]], tmp_path: Path) -> None:
@@ -151,7 +169,6 @@ def test_operations_are_those_of_the_model_whatever_the_algorithm() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_sections_on_a_gpu_are_the_devices_time() -> None:
     sections = Sections(torch.device("cuda"))
     a = torch.randn(4096, 4096, device="cuda")

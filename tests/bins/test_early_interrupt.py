@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = sorted({path.name for path in (ROOT / "bins").glob("[!_]*.py")} - {"benchmark.py"})
+PROGRAMS = sorted(path.name for path in (ROOT / "bins").glob("[!_]*.py"))
 
 # Python imports this by itself when it starts. The first import from the repository is what answers Ctrl-C, so that
 # it is pressed at the second.

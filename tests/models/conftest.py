@@ -1,16 +1,14 @@
 """Features and a small configuration to train on, made without stage 1."""
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.numpy import save_file
 
-from models.graphs import StepGraphs
-from models.trainer import Trainer
 from processors.plan import FEATURES_VERSION
 
 PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]
@@ -28,30 +26,13 @@ def fresh_accelerator():
     reset()
 
 
-class Repeat:
-    """Stands for CUDA graphs where there is no GPU: a recording does the work anew, on the same tensors."""
-
-    def __init__(self):
-        self.recorded = 0
-
-    def running(self):
-        return nullcontext()
-
-    def record(self, work):
-        self.recorded += 1
-        return work
-
-
 @pytest.fixture
-def recorder():
-    return Repeat()
-
-
-@pytest.fixture
-def recorded_steps(recorder, monkeypatch):
-    """From now on trainers record their steps, with the recorder that this returns."""
-    monkeypatch.setattr(Trainer, "_make_graphs", lambda self: StepGraphs(self.train_step, recorder))
-    return recorder
+def deterministic(monkeypatch):
+    """Kernels that add in a fixed order."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture

@@ -212,7 +212,6 @@ def test_dense_blocks_are_the_grouped_convolution(channels, groups, stride, bloc
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_gpu_gives_the_cpus_scores_and_gradients():
     model, wav = small(), torch.randn(2, 1, 1000)
     results = []

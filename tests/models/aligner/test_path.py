@@ -85,7 +85,6 @@ def test_a_pause_that_does_not_fit_may_go() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_gpu_finds_the_same() -> None:
     log_probs = torch.randn(4, 200, 30).log_softmax(2)
     optional = torch.rand(4, 30) < 0.3

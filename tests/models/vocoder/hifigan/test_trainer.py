@@ -27,6 +27,7 @@ from utils.errors import UserError
 ROOT = Path(__file__).resolve().parents[4]
 RATE, HOP = 8000, 64
 
+
 PREPROCESS = {
     "sample_rate": RATE,
     "n_fft": 256,
@@ -192,19 +193,33 @@ def test_recorded_steps_give_the_same_weights(small_config, request, accumulatio
     assert_equal_weights(written, recorded)
 
 
-def test_fused_kernels_train_as_written_ones(small_config):
+@pytest.mark.parametrize(
+    "compiled",
+    ['"kernels"', pytest.param('"graphs"', marks=pytest.mark.gpu), pytest.param("true", marks=pytest.mark.gpu)],
+)
+def test_compiled_steps_train_as_written_ones(small_config, compiled):
     """50 steps, in which rounding grows: Adam's steps are as large where a gradient is small."""
-    setting = ("train.max_steps=50", "train.valid_every=50", "train.save_every=50", "train.mixed_precision=no")
+    on_gpu = torch.cuda.is_available()  # there in bfloat16, with kernels that add in varying order
+    setting = ("train.max_steps=50", "train.valid_every=50", "train.save_every=50")
     written, fused = (
-        run(small_config, name, *setting, f"train.compile={compiled}")
-        for name, compiled in (("written", "false"), ("fused", '"kernels"'))
+        run(small_config, name, *setting, f"train.compile={choice}")
+        for name, choice in (("written", "false"), ("compiled", compiled))
     )
     losses = [scalars(folder, "train/total") for folder in (written, fused)]
     assert len(losses[0]) == 25
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[1] == pytest.approx(losses[0], rel=0.03 if on_gpu else 1e-3)
     a, b = weights(written), weights(fused)
     assert a.keys() == b.keys()
-    assert all(torch.allclose(a[name], b[name], atol=2e-4) for name in a)
+    assert on_gpu or all(torch.allclose(a[name], b[name], atol=2e-4) for name in a)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", ["false", '"graphs"', "true"])
+def test_resumed_on_a_gpu_is_uninterrupted_bit_for_bit(small_config, deterministic, compiled):
+    setting = ("train.max_steps=9", "train.valid_every=9", f"train.compile={compiled}")
+    whole = weights(run(small_config, "whole", *setting))
+    run(small_config, "stopped", *setting, "train.max_steps=6")
+    assert same(whole, weights(run(small_config, "stopped", *setting, resume=True)))
 
 
 def test_fine_tuning_does_not_go_on_with_another_models_mels(small_config, clips):

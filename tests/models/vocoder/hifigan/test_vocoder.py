@@ -116,7 +116,6 @@ def test_values_beyond_half_precision_are_made_in_single(vocoder, caplog):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("frames", [12_000, 30])
 def test_a_gpu_says_in_half_precision_what_a_cpu_says(vocoder, monkeypatch, frames):
     monkeypatch.setattr(vocoder_module, "GPU_FRAMES", frames)
