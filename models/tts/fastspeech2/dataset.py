@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -32,11 +31,16 @@ class FastSpeech2Batch(NamedTuple):
 
     def widened(self, num_phones: int, num_frames: int) -> "FastSpeech2Batch":
         """The same utterances with more padding: S and T are then these."""
-        phones, frames = num_phones - self.phone_ids.shape[1], num_frames - self.mel.shape[1]
-        by_phone = {
-            name: F.pad(getattr(self, name), (0, phones)) for name in ("phone_ids", "durations", "pitch", "energy")
-        }
-        return self._replace(mel=F.pad(self.mel, (0, 0, 0, frames)), **by_phone)
+        names = ("phone_ids", "durations", "pitch", "energy")
+        by_phone = {name: _widened(getattr(self, name), num_phones) for name in names}
+        return self._replace(mel=_widened(self.mel, num_frames), **by_phone)
+
+
+def _widened(x: Tensor, length: int) -> Tensor:
+    """[B, L, ...] -> [B, length, ...], with 0 behind; in pinned memory where it was there."""
+    wide = torch.zeros(len(x), length, *x.shape[2:], dtype=x.dtype, device=x.device, pin_memory=x.is_pinned())
+    wide[:, : x.shape[1]] = x
+    return wide
 
 
 class FastSpeech2Dataset(torch.utils.data.Dataset):
