@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
+
+from utils.errors import UserError
 
 Step = Callable[[Sequence[Any], dict[str, Tensor]], dict[str, Tensor]]
 MOST_RECORDINGS = 256  # each keeps inputs of its own; steps of yet another shape run as they are written
@@ -58,6 +61,23 @@ class StepGraphs:
             if recording is None:
                 recording = self._recordings[shapes] = _Recording(self._step, self._recorder, batches, counts)
             return recording.replay(batches, counts)
+
+
+def make_graphs(
+    wanted: bool | str, step: Step, optimizers: Sequence[torch.optim.Optimizer], accelerator: Accelerator
+) -> StepGraphs | None:
+    """What records a trainer's steps, where train.compile says so and it can be.
+
+    Raises:
+        UserError: train.compile asks for nothing else, and it cannot be.
+    """
+    if wanted not in (True, "graphs"):
+        return None
+    if accelerator.device.type == "cuda" and accelerator.num_processes == 1:
+        return StepGraphs(step, CudaRecorder(optimizers))
+    if wanted == "graphs":
+        raise UserError('train.compile = "graphs" needs one process on a GPU: set it to "kernels" or false', 2)
+    return None
 
 
 class _Recording:

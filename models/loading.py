@@ -1,4 +1,4 @@
-"""What feeds a trainer: which utterances form a batch, and where batches are made."""
+"""What a trainer is made with: the precision, which utterances form a batch, and where batches are made."""
 
 from __future__ import annotations
 
@@ -70,3 +70,10 @@ def make_sampler(
         accumulation,
         max_batch_frames,
     )
+
+
+def resolve_precision(wanted: str) -> str:
+    """Answers "no" or "bf16" for train.mixed_precision, whose "auto" asks the device."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"

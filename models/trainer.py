@@ -16,7 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from config.schema import ExpConfig
 from models.compiled import compile_training
-from models.graphs import CudaRecorder, StepGraphs
+from models.graphs import make_graphs
+from models.loading import resolve_precision
 from models.resident import ResidentLoader
 from models.window import BatchSize, Sums, Window
 from utils.batching import LengthBucketSampler
@@ -68,7 +69,7 @@ class Trainer:
         # The new name of this setting is unknown to accelerate.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         self.accelerator = Accelerator(
-            mixed_precision=_resolve_precision(train.mixed_precision),
+            mixed_precision=resolve_precision(train.mixed_precision),
             # Buffers start the same everywhere (below) and stay so: no need to send them at each step.
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
@@ -78,7 +79,7 @@ class Trainer:
         self.accelerator.register_for_checkpointing(self)
         self.build()
         self._share_buffers()
-        self.graphs = self._make_graphs()
+        self.graphs = make_graphs(train.compile, self.train_step, self.optimizers, self.accelerator)
         self.rate = torch.zeros((), device=self.accelerator.device)
         if resume_from is not None:
             self._load(resume_from)
@@ -264,21 +265,6 @@ class Trainer:
             for buffer in model.buffers():
                 broadcast(buffer)
 
-    def _make_graphs(self) -> StepGraphs | None:
-        """What records steps, where train.compile says so and it can be.
-
-        Raises:
-            UserError: train.compile asks for nothing else, and it cannot be.
-        """
-        wanted = self.config.train.compile
-        if wanted not in (True, "graphs"):
-            return None
-        if self.accelerator.device.type == "cuda" and self.accelerator.num_processes == 1:
-            return StepGraphs(self.train_step, CudaRecorder(self.optimizers))
-        if wanted == "graphs":
-            raise UserError('train.compile = "graphs" needs one process on a GPU: set it to "kernels" or false', 2)
-        return None
-
     def _load(self, checkpoint: Path) -> None:
         try:
             self.accelerator.load_state(str(checkpoint))
@@ -367,26 +353,22 @@ class Trainer:
 
     def _log_training(self) -> None:
         self._check_finite()
-        window, steps = self.window, self.window.steps
-        losses = {name: float(self.accelerator.reduce(v, "mean")) for name, v in window.averages().items()}
-        seconds = time.perf_counter() - window.started
-        rate = window.real * self.accelerator.num_processes / seconds
-        padding = 1 - window.real / window.padded
-        left = (self.last_step - self.step) * seconds / steps
+        losses = {name: float(self.accelerator.reduce(v, "mean")) for name, v in self.window.averages().items()}
+        speed = self.window.speed(self.accelerator.num_processes)
         logger.info(
             "step %s/%s  epoch %d  %s  %.0f ms/step  %s %s/s  padding %.1f %%  %s left",
             f"{self.step:,}",
             f"{self.last_step:,}",
             self.epoch,
             "  ".join(f"{name} {value:.4g}" for name, value in losses.items()),
-            1000 * seconds / steps,
-            f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}",
+            speed.ms_per_step,
+            f"{speed.rate:,.0f}" if speed.rate >= 100 else f"{speed.rate:.3g}",
             self.unit,
-            100 * padding,
-            format_seconds(left),
+            100 * speed.padding,
+            format_seconds((self.last_step - self.step) * speed.ms_per_step / 1000),
         )
-        losses |= {"learning_rate": self.learning_rate(self.step), "padding": padding}
-        losses |= {f"{self.unit.replace(' ', '_')}_per_second": rate, "ms_per_step": 1000 * seconds / steps}
+        losses |= {"learning_rate": self.learning_rate(self.step), "padding": speed.padding}
+        losses |= {f"{self.unit.replace(' ', '_')}_per_second": speed.rate, "ms_per_step": speed.ms_per_step}
         self._write("train", losses)
         self.window = Window(self.accelerator.device)
 
@@ -430,9 +412,3 @@ class Trainer:
         if self.writer:
             for name, value in figures.items():
                 self.writer.add_scalar(f"{group}/{name}", value, self.step)
-
-
-def _resolve_precision(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"

@@ -15,6 +15,14 @@ class BatchSize(NamedTuple):
     padded: float  # the same with padding
 
 
+class Speed(NamedTuple):
+    """How fast training was."""
+
+    rate: float  # units of progress a second, of all processes
+    ms_per_step: float
+    padding: float  # share of what the batches held
+
+
 class Sums(dict[str, Tensor]):
     """Scalars by name, added up over batches."""
 
@@ -50,3 +58,8 @@ class Window:
     def averages(self) -> dict[str, Tensor]:
         """Means over the window, on the device."""
         return {name: value / self.counts[name] for name, value in self.sums.items()}
+
+    def speed(self, num_processes: int) -> Speed:
+        """From the window's start until now, as if all processes had done as much as this one."""
+        seconds = time.perf_counter() - self.started
+        return Speed(self.real * num_processes / seconds, 1000 * seconds / self.steps, 1 - self.real / self.padded)
