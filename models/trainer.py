@@ -165,7 +165,8 @@ class Trainer:
         """Trains until max_steps or max_epoch.
 
         Raises:
-            UserError: the loss became NaN or infinite; the utterances of that batch are named.
+            UserError: the loss became NaN or infinite (the utterances of that batch are named), or the GPU's memory is
+                too small.
         """
         train = self.config.train
         if self.step >= self.last_step:
@@ -175,7 +176,10 @@ class Trainer:
         self.model.train()
         while self.step < self.last_step:
             for batches in self._rest_of_epoch():
-                self._run_step(batches)
+                try:
+                    self._run_step(batches)
+                except torch.OutOfMemoryError as error:
+                    raise self._too_large(batches) from error
                 self.step_in_epoch += 1
                 self.step += 1
                 last = self.step >= self.last_step
@@ -329,6 +333,20 @@ class Trainer:
             f"The loss became NaN or infinite near step {self.step + 1}. The utterances of that step: {names}. Look at "
             "their features (or take them out of the corpus and run stage 1 again), or lower train.adam.lr; then go on "
             "from the last checkpoint with --resume."
+        )
+
+    def _too_large(self, batches: Sequence[Any]) -> UserError:
+        train = self.config.train
+        size = max(self.measure(batch).padded for batch in batches)
+        frames = self._order()["max_batch_frames"]
+        key = f"train.batch_size (now {train.batch_size})" if frames is None else f"train.max_batch_frames ({frames})"
+        resident = isinstance(self.train_loader, ResidentLoader)
+        return UserError(
+            f"The GPU's memory is too small for step {self.step + 1}, whose largest batch has {size:,.0f} {self.unit}, "
+            f"padding counted. Lower {key}, and raise train.gradient_accumulation_step (now "
+            f"{train.gradient_accumulation_step}) to keep the step's size"
+            f"{'; or set train.data_on_device to false: the data lie there, too' if resident else ''}. Then go on from "
+            "the last checkpoint with --resume."
         )
 
     def _log_start(self) -> None:

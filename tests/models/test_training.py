@@ -327,6 +327,23 @@ def test_missing_features_say_what_to_run(small_config, features):
         run(small_config, "first")
 
 
+def test_too_little_memory_names_what_to_lower(small_config, monkeypatch):
+    original = FastSpeech2Trainer.losses
+
+    def losses(self, *args):
+        if self.step == 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return original(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError) as raised:
+        patch.setattr(FastSpeech2Trainer, "losses", losses)
+        run(small_config, "first", "train.data_on_device=true")
+    message = str(raised.value)
+    assert re.match(r"The GPU's memory is too small for step 5, whose largest batch has \d+ mel frames", message)
+    assert "Lower train.batch_size (now 3)" in message and "train.data_on_device to false" in message
+    run(small_config, "first", "train.batch_size=2", resume=True)
+
+
 @pytest.mark.parametrize("name", ["../x", "", ".."])
 def test_a_name_that_is_a_path_is_refused(small_config, name):
     with pytest.raises(UserError, match="plain name"):
