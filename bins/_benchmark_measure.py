@@ -71,10 +71,16 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def peak_memory(device: torch.device) -> float:
-    """GiB: on a GPU what torch had allocated at most, else the most that this process held, from its start on."""
+def peak_memory(device: torch.device, graphs: bool = False) -> float:
+    """GiB: on a GPU what torch had allocated at most, else the most that this process held, from its start on.
+
+    Args:
+        device: where the work was done.
+        graphs: it was CUDA graphs, whose memory torch does not count: all that is in use on the GPU then.
+    """
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
+        free, total = torch.cuda.mem_get_info(device)
+        return (total - free if graphs else torch.cuda.max_memory_allocated(device)) / 2**30
     unit = 1 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

@@ -85,7 +85,7 @@ def training(config: ExpConfig, arguments: argparse.Namespace) -> Iterator[Recor
                 f"{trainer.unit.replace(' ', '_')}_per_second": _rounded(speeds[-1]),
                 "ms_per_step": _rounded(1000 * run.seconds / run.steps),
                 "padding": round(1 - run.real / run.padded, 4),
-                "peak_memory_gib": _rounded(peak_memory(device)),
+                "peak_memory_gib": _rounded(peak_memory(device, trainer.graphs is not None)),
                 "time_shares": {key: round(value / run.seconds, 3) for key, value in run.sections.items()},
                 "model_teraflops": _rounded(per_second / 1e12),
                 "matmul_teraflops": _rounded(rate / 1e12),

@@ -16,6 +16,7 @@ F0_MIN, F0_MAX = 60.0, 550.0  # Hz, of voices
 # voicing, so does this for 96 % of the frames of flite's voices, 89 % of a neural synthesizer's.
 VOICED = 0.5
 POWER_FLOOR = 1e-8  # of a sample, -80 dB of full scale: what is quieter is silence, whatever its shape
+_ENERGY_UNITS = 2.0**40  # to a sample of full scale: a sum over a frame has room for 90 times full scale
 
 
 class PeriodicityErrors(NamedTuple):
@@ -62,9 +63,10 @@ def periodicity(wav: Tensor, sample_rate: int, hop_size: int, f0_min: float = F0
         spectrum, start = torch.fft.rfft(frames, n_fft), torch.fft.rfft(frames[..., :window], n_fft)
         products = torch.fft.irfft(spectrum * start.conj(), n_fft)[..., shortest - 1 : last_lag + 1]
 
-        # In float64: the energy of a window is a difference of sums, and may be a small one.
-        sums = F.pad(frames.double().square().cumsum(-1), (1, 0))
-        energies = (sums[..., window:] - sums[..., :-window]).clamp(min=0) + window * POWER_FLOOR
+        # In whole numbers: the energy of a window is a difference of sums, and may be a small one. (Floats would do, in
+        # double precision, but a GPU adds them up in an order that varies.)
+        sums = F.pad((frames.double().square() * _ENERGY_UNITS).round().long().cumsum(-1), (1, 0))
+        energies = (sums[..., window:] - sums[..., :-window]).double() / _ENERGY_UNITS + window * POWER_FLOOR
         later = energies[..., shortest - 1 : last_lag + 1]
         correlation = products / (energies[..., :1] * later).sqrt().float()
 

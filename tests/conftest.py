@@ -13,6 +13,8 @@ from hypothesis import register_random, settings
 
 # Tests run side by side, a process a core, on models too small for several threads; set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What cuBLAS wants where kernels are to be deterministic; it is read once.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
 

@@ -1,6 +1,7 @@
 """Features and a small configuration to train on, made without stage 1."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,23 @@ def fresh_accelerator():
     def reset():
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
+        if "torch._dynamo" in sys.modules:  # it keeps at most 8 versions of a function
+            torch._dynamo.reset()
 
     yield reset
     reset()
 
 
 @pytest.fixture
-def deterministic(monkeypatch):
+def on_cpu(monkeypatch):
+    """Training runs on the CPU, whatever there is: a GPU's TF32 is not exact, and its kernels vary."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+
+@pytest.fixture
+def deterministic():
     """Kernels that add in a fixed order."""
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)

@@ -183,7 +183,7 @@ def test_the_seed_decides_and_where_the_data_lie_does_not(small_config):
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_recorded_steps_give_the_same_weights(small_config, request, accumulation):
+def test_recorded_steps_give_the_same_weights(small_config, request, on_cpu, accumulation):
     """But for the learning rate, which a recording reads from a tensor of float32."""
     setting = ("train.max_steps=6", "train.valid_every=9", f"train.gradient_accumulation_step={accumulation}")
     written = weights(run(small_config, "written", *setting))
