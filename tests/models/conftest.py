@@ -9,6 +9,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.numpy import save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from processors.plan import FEATURES_VERSION
 
@@ -34,6 +35,25 @@ def on_cpu(monkeypatch):
     """Training runs on the CPU, whatever there is: a GPU's TF32 is not exact, and its kernels vary."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+
+class NothingWaits(TorchDispatchMode):
+    """Refuses what would let a GPU's host wait: numbers and shapes that only the device knows."""
+
+    WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique", "_unique2"}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._schema.name.removeprefix("aten::")
+        assert name not in self.WAITING, f"{func} waits for the device"
+        chosen = args[1] if name in ("index", "index_put", "index_put_") else ()
+        assert not any(x is not None and x.dtype == torch.bool for x in chosen), f"{func} with a mask waits"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def nothing_waits():
+    """A context in which an operation that a GPU's host would wait for is an error."""
+    return NothingWaits
 
 
 @pytest.fixture

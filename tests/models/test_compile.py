@@ -109,6 +109,26 @@ def test_recorded_steps_train_as_written_ones(small_config, monkeypatch, request
     assert_close(written, recorded)
 
 
+def test_no_step_waits_for_the_device(small_config, monkeypatch, nothing_waits):
+    original, steps = FastSpeech2Trainer.train_step, []
+
+    def train_step(self, *args):
+        with nothing_waits():
+            steps.append(original(self, *args))
+        return steps[-1]
+
+    monkeypatch.setattr(FastSpeech2Trainer, "train_step", train_step)
+    run(small_config, "first", "train.gradient_accumulation_step=2", "train.max_steps=2")
+    assert len(steps) == 2
+
+
+def test_what_waits_is_found(nothing_waits):
+    x = torch.randn(4)
+    for wait in (lambda: x.sum().item(), lambda: bool(x.any()), lambda: x[x > 0], lambda: int(x.argmax())):
+        with pytest.raises(AssertionError, match="wait"), nothing_waits():
+            wait()
+
+
 def test_shapes_never_exceed_what_the_model_takes(small_config, recorded_steps):
     longest = 40  # above the longest utterance, no multiple of 16
     run(small_config, "short", f"model.max_seq_len={longest}", "train.max_steps=4")
