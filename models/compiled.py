@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from utils.errors import UserError
+
 
 def compile_training(modules: Iterable[nn.Module], dynamic: bool) -> None:
     """From now on these modules run compiled in training mode, and as they are written in evaluation.
@@ -18,6 +20,8 @@ def compile_training(modules: Iterable[nn.Module], dynamic: bool) -> None:
     Args:
         modules: to change, in place; their parameters and names stay as they are.
         dynamic: sizes vary from call to call.
+
+    A call raises UserError where torch.compile cannot work on this machine.
     """
     for module in modules:
         module.forward = _choose(module, module.forward, torch.compile(module.forward, dynamic=dynamic))
@@ -25,6 +29,15 @@ def compile_training(modules: Iterable[nn.Module], dynamic: bool) -> None:
 
 def _choose(module: nn.Module, written: Callable[..., Any], compiled: Callable[..., Any]) -> Callable[..., Any]:
     def forward(*arguments: Any, **keywords: Any) -> Any:
-        return (compiled if module.training else written)(*arguments, **keywords)
+        if not module.training:
+            return written(*arguments, **keywords)
+        try:
+            return compiled(*arguments, **keywords)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"train.compile: torch.compile does not work here ({reason}). It needs a C++ compiler, and Triton on a "
+                'GPU: install them, or set train.compile to false or "graphs".'
+            ) from error
 
     return forward

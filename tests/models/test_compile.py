@@ -1,6 +1,9 @@
 """train.compile: steps that are recorded, and kernels that are fused, train what a step as it is written trains."""
 
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +20,7 @@ from models.tts.fastspeech2.trainer import FastSpeech2Trainer
 from utils.checkpoint import list_checkpoints, read_weights
 from utils.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 # Dropout draws by shape, and differently where it is compiled; the rest must agree.
 EXACT = (
     "model.transformer.encoder_dropout=0",
@@ -172,3 +176,12 @@ def test_resumed_with_fused_kernels_is_uninterrupted(small_config, fresh_acceler
     fresh_accelerator()
     resumed = run(small_config, "stopped", "train.compile=true", resume=True)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_without_a_compiler_it_is_told_what_to_do(small_config, tmp_path):
+    command = [sys.executable, ROOT / "bins/train.py", "--config", small_config, "--exp_name", "first"]
+    environment = {**os.environ, "CXX": "/no/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run([*command, "--set", "train.compile=true"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    said = r"train\.compile: torch\.compile does not work here \(InvalidCxxCompiler: .*\)\. It needs a C\+\+ compiler"
+    assert re.fullmatch(said + ".*\n", done.stderr)
