@@ -30,11 +30,12 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         Returns:
             [B, T, C] float32, anything on padding.
         """
+        x = x.float()
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            mean, variance = self._statistics(x.float(), padding_mask)
+            mean, variance = self._statistics(x, padding_mask)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return torch.addcmul(self.bias - mean * scale, x.float(), scale)
+        return torch.addcmul(self.bias - mean * scale, x, scale)
 
     def _statistics(self, x: Tensor, padding_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and biased variance [C] of the valid positions; moves the running ones."""
