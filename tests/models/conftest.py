@@ -11,7 +11,10 @@ from accelerate.state import AcceleratorState, GradientState
 from safetensors.numpy import save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bins.train import train
+from config.load import load_config
 from processors.plan import FEATURES_VERSION
+from utils.checkpoint import list_checkpoints
 
 PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]
 
@@ -151,3 +154,15 @@ def small_config(tmp_path, features):
     }
     path.write_text(json.dumps(values))
     return path
+
+
+@pytest.fixture
+def trained(small_config, fresh_accelerator):
+    """`trained(name, *overrides, resume=False)` trains on `small_config` and returns the newest checkpoint."""
+
+    def run(name, *overrides, resume=False):
+        fresh_accelerator()
+        train(load_config(small_config, overrides), name, resume, None)
+        return list_checkpoints(small_config.parent / "ckpts" / name / "checkpoint")[-1][1]
+
+    return run

@@ -6,10 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bins.train import train
 from config.load import load_config
 from models.graphs import StepGraphs
-from utils.checkpoint import list_checkpoints
 
 pytestmark = pytest.mark.gpu
 NO_DROPOUT = (
@@ -20,25 +18,13 @@ NO_DROPOUT = (
 )
 
 
-@pytest.fixture
-def run(small_config, fresh_accelerator):
-    """Trains; returns the newest checkpoint."""
-
-    def train_it(name, *overrides, resume=False):
-        fresh_accelerator()
-        train(load_config(small_config, overrides), name, resume, None)
-        return list_checkpoints(small_config.parent / "ckpts" / name / "checkpoint")[-1][1]
-
-    return train_it
-
-
 def same(a, b):
     a, b = (load_file(folder / "model.safetensors") for folder in (a, b))
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_training_runs_in_bf16_with_pictures_and_sound(run, capsys):
-    run("gpu", "train.num_valid_samples=1", "train.max_steps=40", "train.valid_every=40")
+def test_training_runs_in_bf16_with_pictures_and_sound(trained, capsys):
+    trained("gpu", "train.num_valid_samples=1", "train.max_steps=40", "train.valid_every=40")
     printed = capsys.readouterr().out
     assert "on cuda, precision bf16" in printed
     totals = [float(value) for value in re.findall(r"total ([\d.]+)", printed)]
@@ -46,17 +32,17 @@ def test_training_runs_in_bf16_with_pictures_and_sound(run, capsys):
 
 
 @pytest.mark.parametrize("compiled", ["false", '"graphs"', "true"])
-def test_resumed_is_uninterrupted_bit_for_bit(run, deterministic, compiled):
+def test_resumed_is_uninterrupted_bit_for_bit(trained, deterministic, compiled):
     """The two runs record their graphs at other steps: a recorded step must be the written one."""
     setting = f"train.compile={compiled}"
-    whole = run("whole", setting)
-    run("stopped", setting, "train.max_steps=6")
-    assert same(whole, run("stopped", setting, resume=True))
+    whole = trained("whole", setting)
+    trained("stopped", setting, "train.max_steps=6")
+    assert same(whole, trained("stopped", setting, resume=True))
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("compiled", ['"graphs"', '"kernels"', "true"])
-def test_compiled_graphed_and_written_losses_agree(run, capsys, monkeypatch, compiled, accumulation):
+def test_compiled_graphed_and_written_losses_agree(trained, capsys, monkeypatch, compiled, accumulation):
     """Within the rounding of bfloat16, 2^-9 a number, over 50 steps."""
     graphed = []
     original = StepGraphs.__call__
@@ -64,7 +50,7 @@ def test_compiled_graphed_and_written_losses_agree(run, capsys, monkeypatch, com
     settings = (*NO_DROPOUT, "train.max_steps=50", f"train.gradient_accumulation_step={accumulation}")
     losses = []
     for name, choice in (("written", "false"), ("compiled", compiled)):
-        run(name, *settings, f"train.compile={choice}")
+        trained(name, *settings, f"train.compile={choice}")
         printed = capsys.readouterr().out
         losses.append([float(value) for value in re.findall(r"step .* mel [\d.]+ .*total ([\d.]+)", printed)])
     assert len(graphed) == (0 if compiled == '"kernels"' else 50)

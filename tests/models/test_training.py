@@ -20,7 +20,6 @@ import models.trainer
 from bins.train import train
 from config.load import build_config, load_config
 from models.tts.fastspeech2.trainer import FastSpeech2Trainer
-from modules.masked_batch_norm import MaskedBatchNorm1d
 from processors.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints, read_weights
 from utils.errors import UserError
@@ -360,61 +359,3 @@ def test_an_acoustic_model_starts_from_no_other_weights(small_config):
     with pytest.raises(UserError, match="FastSpeech2 cannot start from other weights"):
         train(config, "first", False, None, start_from=small_config.parent)
     assert not (Path(config.log_dir) / "first").exists()
-
-
-# Dropout and the rest of an epoch's utterances differ with the number of processes or batches; nothing else may.
-EXACT = (
-    "model.transformer.encoder_dropout=0",
-    "model.transformer.decoder_dropout=0",
-    "model.variance_predictor.dropout=0",
-    "model.postnet.dropout=0",
-    "train.mixed_precision=no",
-    "train.max_steps=20",
-    "train.lr_scheduler.num_warmup=100",
-    "train.adam.eps=1e-4",  # the key's bias has no gradient but rounding, which Adam would blow up to full steps
-)
-
-
-def assert_equal_weights(one, other):
-    assert one.keys() == other.keys()
-    for name, weight in one.items():
-        torch.testing.assert_close(
-            weight, other[name], atol=1e-5, rtol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
-        )
-
-
-def test_accumulating_2_times_4_equals_8(small_config, monkeypatch):
-    """But for the PostNet's batch statistics, which are those of the batch at hand: it uses the running ones here."""
-    monkeypatch.setattr(MaskedBatchNorm1d, "_statistics", lambda self, *args: (self.running_mean, self.running_var))
-    whole = final_weights(run(small_config, "whole", *EXACT, "train.batch_size=8"))
-    parts = ("train.batch_size=4", "train.gradient_accumulation_step=2")
-    assert_equal_weights(whole, final_weights(run(small_config, "parts", *EXACT, *parts)))
-
-
-def test_two_processes_with_half_the_batch_equal_one(small_config):
-    """gloo stands for NCCL; without `--multi_gpu`, accelerate would silently start one process."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command += [ROOT / "bins/train.py", "--config", small_config, "--exp_name", "two"]
-    command += [f"--set={setting}" for setting in (*EXACT, "train.batch_size=4")]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "on 2 processes" in done.stdout
-    assert "Warning" not in done.stderr
-    assert done.stdout.count("step 20/20") == 1  # one process speaks
-    exp_dir = small_config.parent / "ckpts/two"
-    checkpoint = list_checkpoints(exp_dir / "checkpoint")[-1]
-    assert checkpoint[0] == 20 and (checkpoint[1] / "random_states_1.pkl").is_file()
-    one = run(small_config, "one", *EXACT, "train.batch_size=8")
-    assert_equal_weights(final_weights(one), final_weights(exp_dir))
-
-    def losses(folder):
-        events = EventAccumulator(str(folder / "log")).Reload()
-        return [event.value for name in ("train/total", "valid/total") for event in events.Scalars(name)]
-
-    assert losses(one) == pytest.approx(losses(exp_dir), rel=1e-4)
