@@ -15,13 +15,12 @@ def compile_training(modules: Iterable[nn.Module], dynamic: bool) -> None:
     """From now on these modules run compiled in training mode, and as they are written in evaluation.
 
     Evaluation runs too seldom, on too many shapes, to be worth the compiler's time. Modules of one class share what was
-    compiled. What the compiler makes of dropout draws other numbers than the module as it is written.
+    compiled. What the compiler makes of dropout draws other numbers than the module as it is written. Where
+    torch.compile cannot work on this machine, the first call of a module raises UserError.
 
     Args:
         modules: to change, in place; their parameters and names stay as they are.
         dynamic: sizes vary from call to call.
-
-    A call raises UserError where torch.compile cannot work on this machine.
     """
     for module in modules:
         module.forward = _choose(module, module.forward, torch.compile(module.forward, dynamic=dynamic))

@@ -15,7 +15,7 @@ from utils.errors import UserError
 
 Step = Callable[[Sequence[Any], dict[str, Tensor]], dict[str, Tensor]]
 # Steps of yet another shape run as they are written. Each keeps inputs of its own, and the driver some 10 KB a kernel:
-# 100 of FastSpeech 2, of 1,400 kernels each, are to take 1.5 GB.
+# an estimated 1.5 GB for 100 of FastSpeech 2, of some 1,400 kernels each (no GPU has run it).
 MOST_RECORDINGS = 256
 
 

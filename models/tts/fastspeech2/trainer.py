@@ -69,8 +69,9 @@ class FastSpeech2Trainer(Trainer):
     def few_shapes(self, batches: Sequence[FastSpeech2Batch]) -> Sequence[FastSpeech2Batch]:
         """Phones and frames of all batches of a step, padded to common multiples.
 
-        At LJSpeech's lengths, batches of 16 then have some 90 shapes and 3.8 % of padding instead of 2.5 %, batches of
-        128 some 70 and 4.6 instead of 3.3 %. More phones cost little: there are five times as many frames.
+        Simulated at LJSpeech's lengths, with 5.5 frames a phone give or take 9 %: batches of 16 then have some 90
+        shapes and 3.8 % of padding instead of 2.5 %, batches of 128 some 70 and 4.6 instead of 3.3 %. More phones cost
+        little: there are five times as many frames.
         """
         if not self.config.model.mask_padding:  # what is heard would depend on it
             return batches
