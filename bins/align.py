@@ -34,8 +34,8 @@ def align(config: PreprocessConfig, name: str, folder: Path, num_workers: int) -
         UserError: the corpus cannot be aligned, or another run is at work.
         OSError: a file cannot be written.
     """
-    from bins._alignment import align_corpus
     from preprocessors import read_corpus
+    from processors.stage1.alignment import align_corpus
 
     corpus = read_corpus(name, folder)
     if not corpus.utterances:

@@ -23,7 +23,7 @@ def main() -> None:
 
     import torch
 
-    from bins import _benchmark_runs as runs
+    from bins.benchmarking import runs
     from utils.jsonl import dump_line
 
     if arguments.device == "cuda" and not torch.cuda.is_available():

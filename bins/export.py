@@ -50,7 +50,7 @@ def export(args: argparse.Namespace) -> None:
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
         raise UserError(f"--output_dir {output_dir}: is not empty, and nothing is overwritten: give a new folder", 2)
 
-    from models.vocoder.hifigan.export import export_vocoder
+    from models.vocoder.hifigan.published.export import export_vocoder
 
     path = export_vocoder(args.vocoder_dir, output_dir, args.format)
     logger.info("wrote %s; --vocoder_dir %s speaks with it", path, output_dir)

@@ -20,8 +20,8 @@ from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames, slug
 
 if TYPE_CHECKING:
-    from models.tts.fastspeech2.inference import Speech, Synthesizer
-    from models.tts.fastspeech2.pieces import Piece
+    from models.tts.pieces import Piece
+    from models.tts.synthesizer import Speech, Synthesizer
 
 SETS = ("train", "valid", "test", "golden_test")
 
@@ -82,8 +82,8 @@ def infer(args: argparse.Namespace) -> None:
     """
     requests = read_requests(args)
 
-    from models.tts.fastspeech2.experiment import read_experiment, speaker_id
-    from models.tts.fastspeech2.pieces import TextReader
+    from models.tts.experiment import read_experiment, speaker_id
+    from models.tts.pieces import TextReader
 
     experiment = read_experiment(args.infer_expt_dir)
     if not experiment.published:  # a published folder's speakers are known with its weights
@@ -94,7 +94,7 @@ def infer(args: argparse.Namespace) -> None:
     output_dir = make_output_dir(args.infer_output_dir or experiment.root / "result")
 
     started = time.monotonic()
-    from models.tts.fastspeech2.inference import Controls, Script, load_synthesizer
+    from models.tts.synthesizer import Controls, Script, load_synthesizer
 
     synthesizer = load_synthesizer(experiment, args.vocoder_dir)
     if experiment.published:

@@ -19,7 +19,7 @@ from utils.lock import exclusive
 from utils.team import join_team
 
 if TYPE_CHECKING:
-    from processors.pipeline import Summary
+    from processors.stage1.pipeline import Summary
     from utils.utterance import Corpus
 
 
@@ -85,7 +85,7 @@ def work_together(num_workers: int, work: Callable[[], None]) -> None:
         if team is None or team.leads:
             work()
         else:
-            from processors.pool import help_leader
+            from processors.stage1.pool import help_leader
 
             help_leader(team, num_workers)
 
@@ -102,7 +102,7 @@ def make_features(config: ExpConfig, name: str, folder: Path, num_workers: int) 
     corpus = read_corpus(name, folder) if _needs_text(config) else read_recordings(name, folder)
     with exclusive(Path(config.preprocess.processed_dir) / name):
         if isinstance(config.preprocess, VocoderPreprocessConfig):
-            from processors.recordings import preprocess_recordings
+            from processors.stage1.recordings import preprocess_recordings
 
             summary = preprocess_recordings(config.preprocess, name, corpus, num_workers)
         else:
@@ -114,8 +114,8 @@ def make_features(config: ExpConfig, name: str, folder: Path, num_workers: int) 
 def _make_acoustic_features(
     config: PreprocessConfig, name: str, folder: Path, corpus: "Corpus", num_workers: int
 ) -> "Summary":
-    from bins._alignment import align_corpus, is_wanted
-    from processors.pipeline import preprocess
+    from processors.stage1.alignment import align_corpus, is_wanted
+    from processors.stage1.pipeline import preprocess
 
     learned = None
     if is_wanted(config, folder, corpus):

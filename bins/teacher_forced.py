@@ -29,7 +29,7 @@ from utils.logging import logger, setup_logging
 from utils.shards import ShardError, ShardReader, feature_key, read_header, shard_path, write_shard
 
 if TYPE_CHECKING:
-    from models.tts.fastspeech2.experiment import Experiment
+    from models.tts.experiment import Experiment
     from models.tts.fastspeech2.teacher_forced import Place, TeacherForced
     from processors.aligned_audio import AlignedAudio
 
@@ -81,7 +81,7 @@ def make(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.set)
     dataset, corpus_dir = corpus_folder(config, args.config)
 
-    from models.tts.fastspeech2.experiment import read_experiment
+    from models.tts.experiment import read_experiment
 
     experiment = read_experiment(args.acoustic_dir, "--acoustic_dir")
     check_fit(config, experiment)
@@ -149,10 +149,10 @@ def check_data(experiment: "Experiment", data_dir: Path) -> None:
 def _make(
     config: ExpConfig, experiment: "Experiment", data_dir: Path, dataset: str, corpus_dir: Path, out_dir: Path
 ) -> None:
-    from models.tts.fastspeech2.inference import own_weights
+    from models.tts.synthesizer import own_weights
     from preprocessors import read_corpus
-    from processors.finalize import LOCK
-    from processors.plan import FEATURES_VERSION, section_of_lock
+    from processors.stage1.finalize import LOCK
+    from processors.stage1.plan import FEATURES_VERSION, section_of_lock
 
     weights = own_weights(experiment)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -173,8 +173,8 @@ def _make(
 
     import torch
 
-    from models.tts.fastspeech2.inference import load_own_model
     from models.tts.fastspeech2.teacher_forced import TeacherForced
+    from models.tts.synthesizer import load_own_model
     from processors.aligned_audio import AlignedAudio
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -278,7 +278,7 @@ def _finish(
     if not sizes["train"]:
         reasons = "; ".join(f"{reason}: {count}" for reason, count in Counter(e[1] for e in skipped).most_common())
         raise UserError(f"no utterance of the training set could be used: {reasons or 'it is empty'}")
-    from processors.finalize import LOCK
+    from processors.stage1.finalize import LOCK
 
     write_json(out_dir / ACOUSTIC, lock["acoustic"])
     write_json(out_dir / LOCK, lock)

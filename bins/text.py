@@ -14,7 +14,7 @@ from utils.program import Parser, run
 from collections.abc import Iterator
 
 from text.frontend import Frontend, Pronunciation, UnpronounceableError
-from text.lexicon import LexiconError
+from text.pronunciation.lexicon import LexiconError
 from text.symbols import UnknownSymbolError
 
 

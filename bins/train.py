@@ -96,10 +96,10 @@ def _train(
     start_from: Path | None,
     first_process: bool,
 ) -> None:
-    from models.registry import trainer_class
-    from models.resume import check_same_data, check_same_model, find_resume_point, portable
+    from config.registry import find_model, resolve
+    from models.training.resume import check_same_data, check_same_model, find_resume_point, portable
 
-    make_trainer = trainer_class(config)
+    make_trainer = resolve(find_model(config.model_type).trainer)
     kept = [*make_trainer.data_files, *([ACOUSTIC] if (data_dir / ACOUSTIC).is_file() else [])]
     checkpoint = find_resume_point(exp_dir, resume, resume_from, make_trainer.checkpoint_files, first_process)
     if checkpoint is not None:
@@ -134,8 +134,8 @@ def check_features(config: ExpConfig) -> Path:
     Raises:
         UserError: stage 1 has not finished, or ran with other settings; each field is named.
     """
-    from processors.finalize import LOCK
-    from processors.plan import FEATURES_VERSION
+    from processors.stage1.finalize import LOCK
+    from processors.stage1.plan import FEATURES_VERSION
 
     if not config.dataset:
         raise UserError("dataset: empty; name the corpus to train on", exit_code=2)

@@ -23,8 +23,8 @@ from utils.utterance import AUDIO_SUFFIXES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.vocoder.hifigan.resynthesis import Clip
     from models.vocoder.hifigan.vocoder import HiFiGANVocoder
+    from models.vocoder.resynthesis import Clip
 
 SETS = ("train", "valid", "test", "golden_test")
 MELS = (".npy", ".safetensors")
@@ -91,9 +91,9 @@ def vocode(args: argparse.Namespace) -> None:
     started = time.monotonic()
     import torch
 
-    from models.vocoder.hifigan.layouts import find_shape, find_weights
     from models.vocoder.hifigan.load import load_vocoder
-    from models.vocoder.hifigan.resynthesis import Clip, Resynthesis, Resynthesizer, mel_settings
+    from models.vocoder.hifigan.published.checkpoint_files import find_shape, find_weights
+    from models.vocoder.resynthesis import Clip, Resynthesis, Resynthesizer, mel_settings
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     vocoder = load_vocoder(args.infer_expt_dir, device)
@@ -165,7 +165,7 @@ def find_files(folder: Path) -> list[Path]:
 
 
 def _file_reader(path: Path, vocoder: "HiFiGANVocoder") -> "Callable[[str], Clip]":
-    from models.vocoder.hifigan.resynthesis import Clip
+    from models.vocoder.resynthesis import Clip
 
     def read(name: str) -> Clip:
         if path.suffix.lower() in AUDIO_SUFFIXES:
@@ -183,7 +183,7 @@ def read_recording(path: Path, vocoder: "HiFiGANVocoder") -> "Tensor":
     """
     import torch
 
-    from models.vocoder.hifigan.resynthesis import mel_settings
+    from models.vocoder.resynthesis import mel_settings
     from utils.audio_io import AudioError, mix_down, read_audio, resample
 
     mel = mel_settings(vocoder)
@@ -245,7 +245,7 @@ def split_sources(folder: Path, split: str, mel: MelSettings) -> Iterator[Source
         UserError: the split is missing, empty or damaged.
     """
     from models.vocoder.hifigan.dataset import HiFiGANDataset
-    from models.vocoder.hifigan.resynthesis import Clip
+    from models.vocoder.resynthesis import Clip
 
     dataset = HiFiGANDataset(folder, split, mel, mel.hop_size)
     if not len(dataset):

@@ -16,7 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import json5
 
-from config.schema import MODEL_TYPES, ExpConfig, Sections
+from config.registry import MODELS, find_model
+from config.schema import ExpConfig
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", type(None): "null"}
@@ -57,12 +58,12 @@ def build_config(values: Mapping[str, Any], source: str = "exp_config.json") -> 
     errors: list[str] = []
     hints = dict(get_type_hints(ExpConfig))
     model_type = values.get("model_type")
-    sections = Sections._fields
-    if isinstance(model_type, str) and model_type in MODEL_TYPES:
-        hints |= MODEL_TYPES[model_type]._asdict()
+    sections = ("model", "preprocess", "train")
+    if isinstance(model_type, str) and model_type in MODELS:
+        hints |= {name: getattr(find_model(model_type), name) for name in sections}
     else:  # what these sections may hold is not known: the rest is still checked
         problem = "missing" if model_type is None else f"unknown: {model_type!r}"
-        errors.append(f"model_type: {problem}{_suggest(str(model_type), MODEL_TYPES)}")
+        errors.append(f"model_type: {problem}{_suggest(str(model_type), MODELS)}")
         hints |= dict.fromkeys(sections, Any)
     values = {"model_type": "", **{name: {} for name in sections}, **values}
     config = _build(ExpConfig, values, "", errors, hints)

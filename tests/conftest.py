@@ -67,17 +67,19 @@ class Repeat:
 
 @pytest.fixture
 def recorder() -> Repeat:
-    """In place of models.graphs.CudaRecorder; `recorded` counts."""
+    """In place of models.training.graphs.CudaRecorder; `recorded` counts."""
     return Repeat()
 
 
 @pytest.fixture
 def recorded_steps(recorder: Repeat, monkeypatch: pytest.MonkeyPatch) -> Repeat:
     """From now on trainers record their steps, with the recorder that this returns."""
-    import models.trainer
-    from models.graphs import StepGraphs
+    import models.training.trainer
+    from models.training.graphs import StepGraphs
 
-    monkeypatch.setattr(models.trainer, "make_graphs", lambda wanted, step, *others: StepGraphs(step, recorder))
+    monkeypatch.setattr(
+        models.training.trainer, "make_graphs", lambda wanted, step, *others: StepGraphs(step, recorder)
+    )
     return recorder
 
 

@@ -76,7 +76,7 @@ def copy(tmp_path_factory, tiny_corpus):
 
 def publish_vocoder(folder):
     """A HiFi-GAN with random weights, laid out as Amphion publishes it."""
-    from modules.hifigan import HiFiGANGenerator
+    from models.vocoder.hifigan.generator import HiFiGANGenerator
 
     shape = {
         "resblock": "2",

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from text.characters import plain_letters
-from text.g2p import WordNetwork
-from text.homographs import choose, is_homograph
-from text.inflection import compound, inflected, s_ending
-from text.lexicon import check_phones, cmudict_phones, own_words, read_lexicon
-from text.normalizer import INLINE_PHONES, normalize
+from text.normalization.characters import plain_letters
+from text.normalization.normalizer import INLINE_PHONES, normalize
+from text.pronunciation.g2p import WordNetwork
+from text.pronunciation.homographs import choose, is_homograph
+from text.pronunciation.inflection import compound, inflected, s_ending
+from text.pronunciation.lexicon import check_phones, cmudict_phones, own_words, read_lexicon
+from text.pronunciation.spelling import LETTER_BEFORE, has_no_vowel, is_spelled, spell
 from text.sentences import is_sentence_end
-from text.spelling import LETTER_BEFORE, has_no_vowel, is_spelled, spell
 from text.symbols import MARKS, VOWELS, UnknownSymbolError
 
 _CACHE_SIZE = 100_000  # words; about 30 MB when full, which a day of speech does not reach

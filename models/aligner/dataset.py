@@ -32,7 +32,8 @@ class AlignerDataset(torch.utils.data.Dataset):
 
         Args:
             folder: where the shards lie.
-            records: of `processors.aligner_inputs`. What has more tokens than frames is left out, and is in `crowded`.
+            records: of `processors.stage1.aligner_inputs`. An utterance with more tokens than frames is left out and
+                listed in `crowded`.
         """
         self.folder = folder
         self.symbols = SymbolTable(SYMBOLS)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from config.schema import AlignerConfig
+from models.aligner.config import AlignerConfig
 from models.aligner.prior import beta_binomial_log_prior
 from modules.conv import Conv1d
 from modules.masks import padding_mask

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from config.schema import AdamConfig, AlignerConfig, ExpConfig, PreprocessConfig, TrainConfig
+from config.schema import AdamConfig, ExpConfig, PreprocessConfig, TrainConfig
+from models.aligner.config import AlignerConfig
 from models.aligner.dataset import AlignerBatch, AlignerDataset
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations

@@ -55,7 +55,7 @@ def utterance_tokens(phones: Sequence[str], words: Sequence[tuple[str, int]]) ->
 
 
 def record_tokens(record: Mapping[str, Any]) -> Tokens:
-    """The tokens of a record of `processors.aligner_inputs`."""
+    """The tokens of a record of `processors.stage1.aligner_inputs`."""
     return utterance_tokens(record["phones"], record["words"])
 
 

@@ -6,16 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from config.schema import AlignerConfig, ExpConfig
+from config.schema import ExpConfig
+from models.aligner.config import AlignerConfig
 from models.aligner.dataset import AlignerBatch, AlignerDataset, AlignerSubset
 from models.aligner.flat_start import FlatStart
 from models.aligner.loss import binarization_loss, forward_sum_loss
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
 from models.aligner.tokens import PAUSE
-from models.loading import make_loader, make_sampler
-from models.trainer import Trainer
-from models.window import BatchSize
+from models.training.loading import make_loader, make_sampler
+from models.training.trainer import Trainer
+from models.training.window import BatchSize
 from utils.logging import logger
 
 # Training has three parts. In the first, of fixed length, the losses change: the first guess fades, the binarization

@@ -10,17 +10,18 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 
-from bins import _benchmark_runs, benchmark
-from bins._benchmark_corpus import corpus_lengths, write_features
-from bins._benchmark_measure import Sections, counting_operations
+from bins import benchmark
+from bins.benchmarking import runs
+from bins.benchmarking.baseline import baseline
+from bins.benchmarking.corpus import corpus_lengths, write_features
+from bins.benchmarking.measure import Sections, counting_operations
 from config.load import load_config
-from models.tts.fastspeech2.baseline import baseline
+from models.training.batching import LengthBucketSampler
+from models.training.crops import Crop
 from models.tts.fastspeech2.dataset import FastSpeech2Dataset
 from models.vocoder.hifigan.dataset import HiFiGANDataset
 from modules.conv import Conv1d
 from modules.length_regulator import LengthRegulator
-from utils.batching import LengthBucketSampler
-from utils.crops import Crop
 from utils.errors import UserError
 
 SMALL_FASTSPEECH2 = {
@@ -87,7 +88,7 @@ def test_training_beside_its_baseline(run: Callable[..., list[dict]], tmp_path: 
 def test_recorded_steps_are_timed_whole(
     run: Callable[..., list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_steps
 ) -> None:
-    monkeypatch.setattr(_benchmark_runs, "UTTERANCES", 64)
+    monkeypatch.setattr(runs, "UTTERANCES", 64)
     config = write_config(tmp_path, SMALL_FASTSPEECH2)
     (record,) = run(config, "--what", "train", "--steps", "2", "--set", "train.compile=graphs")
     assert record["compile"] == "graphs" and recorded_steps.recorded > 1

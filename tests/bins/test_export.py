@@ -9,10 +9,11 @@ from safetensors.torch import load_file, save_file
 
 from bins.export import main
 from config.load import build_config
-from config.schema import GeneratorConfig, MelSettings
-from models.resume import portable
+from config.schema import MelSettings
+from models.training.resume import portable
+from models.vocoder.hifigan.config import GeneratorConfig
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from models.vocoder.hifigan.load import load_vocoder
-from modules.hifigan import HiFiGANGenerator
 
 # Every key of the published config_v1.json.
 PUBLISHED_KEYS = """resblock num_gpus batch_size learning_rate adam_b1 adam_b2 lr_decay seed upsample_rates

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 
 from bins.inference import main
 from config.load import build_config, to_dict
-from config.schema import GeneratorConfig
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
+from models.vocoder.hifigan.config import GeneratorConfig
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from modules.griffin_lim import GriffinLim
-from modules.hifigan import HiFiGANGenerator
 from text.symbols import SYMBOLS
 from utils.audio_io import write_wav
 

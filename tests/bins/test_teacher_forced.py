@@ -12,7 +12,7 @@ from bins.teacher_forced import main
 from bins.train import acoustic_dataset, check_features
 from config.load import build_config, load_config
 from config.schema import MelSettings
-from models.resume import portable
+from models.training.resume import portable
 from models.tts.fastspeech2 import teacher_forced
 from models.tts.fastspeech2.dataset import FastSpeech2Dataset, read_stats
 from models.tts.fastspeech2.model import FastSpeech2
@@ -20,8 +20,8 @@ from models.tts.fastspeech2.teacher_forced import forced
 from models.vocoder.hifigan.dataset import HiFiGANDataset
 from modules.mel import MelSpectrogram
 from preprocessors import read_corpus
-from processors import pipeline, worker
-from processors.features import FeatureExtractor
+from processors.acoustic import FeatureExtractor
+from processors.stage1 import pipeline, worker
 from text.symbols import SYMBOLS
 from utils.audio_io import read_audio, to_pcm16, write_wav
 from utils.jsonl import read_json, read_jsonl
@@ -143,8 +143,8 @@ def test_mels_are_the_models_teacher_forced_ones_whatever_the_batches(place, mon
     main(flags(place))
     made = ShardReader(place / "vocoder/LJSpeech-voice")
     rows = {row["utt_id"]: row for row in rows_of(place / "vocoder/LJSpeech-voice")}
-    from models.tts.fastspeech2.experiment import read_experiment
-    from models.tts.fastspeech2.inference import load_own_model
+    from models.tts.experiment import read_experiment
+    from models.tts.synthesizer import load_own_model
 
     model = load_own_model(read_experiment(place / "ckpts/voice")).eval()
     for split in SETS:

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from bins.vocode import main
-from config.schema import GeneratorConfig, MelSettings
-from modules.hifigan import HiFiGANGenerator
+from config.schema import MelSettings
+from models.vocoder.hifigan.config import GeneratorConfig
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from modules.mel import MelSpectrogram
 from utils.audio_io import to_pcm16, write_wav
 from utils.jsonl import write_jsonl

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bins.train import train
 from config.load import load_config
-from processors.plan import FEATURES_VERSION
+from processors.stage1.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints
 
 PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]

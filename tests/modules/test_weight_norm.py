@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from modules.hifigan import HiFiGANGenerator
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from modules.weight_norm import add_weight_norm, current_names, fold_weight_norm, fused_state_dict, load_fused
 
 

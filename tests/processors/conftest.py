@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from config.schema import AudioConfig
-from processors import pipeline, worker
+from processors.stage1 import pipeline, worker
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from text.frontend import Frontend, Pronunciation, UnpronounceableError
-from text.normalizer import normalize
+from text.normalization.normalizer import normalize
 from text.symbols import MARKS, SYMBOLS, SymbolTable, UnknownSymbolError, is_mark, is_phone
 
 PAIRS_PATH = Path(__file__).parent / "data" / "normalizer_pairs.txt"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from text.normalizer import normalize
+from text.normalization.normalizer import normalize
 
 METADATA_PATH = Path(__file__).resolve().parents[3] / "shared" / "data" / "ljspeech-metadata.csv"
 pytestmark = pytest.mark.skipif(not METADATA_PATH.is_file(), reason="LJSpeech's metadata is not beside the repository")

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from config.load import ConfigError, build_config
-from config.schema import FastSpeech2Config, MelSettings
+from config.schema import MelSettings
+from models.tts.fastspeech2.config import FastSpeech2Config
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from text.symbols import AMPHION_SYMBOLS
 from utils.checkpoint import read_weights, strip_module_prefix

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from models.training.ragged import Ragged
 from models.tts.fastspeech2.model import FeatureStats
 from text.symbols import SymbolTable, UnknownSymbolError
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl
-from utils.ragged import Ragged
 from utils.shards import ShardReader
 
 

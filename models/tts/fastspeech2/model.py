@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from config.schema import FastSpeech2Config
+from models.tts.fastspeech2.config import FastSpeech2Config
 from modules.masks import padding_mask
 from modules.positions import SinusoidalPositions
 from modules.postnet import PostNet

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from config.schema import FastSpeech2Config, FastSpeech2TrainConfig
-from models.loading import make_loader, make_sampler
-from models.trainer import Trainer
+from models.training.loading import make_loader, make_sampler
+from models.training.trainer import Trainer
+from models.training.window import BatchSize
+from models.tts.fastspeech2.config import FastSpeech2Config, FastSpeech2TrainConfig
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.loss import fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2
 from models.tts.fastspeech2.teacher_forced import forced
-from models.window import BatchSize
 from modules.griffin_lim import GriffinLim
 from modules.masked_batch_norm import MaskedBatchNorm1d
 from modules.transformer import ResidualNorm

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from config.schema import DiscriminatorConfig
+from models.vocoder.hifigan.config import DiscriminatorConfig
+from models.vocoder.hifigan.discriminators import HiFiGANDiscriminator
 from models.vocoder.hifigan.loss import adversarial_loss, discriminator_loss, feature_matching_loss
-from modules.discriminators import HiFiGANDiscriminator
 
 
 class Adversary(HiFiGANDiscriminator):

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from config.schema import MelSettings
+from models.training.crops import Crop
+from models.training.ragged import Ragged
 from modules.mel import LOG_FLOOR
-from utils.crops import Crop
 from utils.jsonl import read_jsonl
-from utils.ragged import Ragged
 from utils.shards import ShardReader
 
 

@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.vocoder.hifigan.layouts import find_shape, find_weights
-from models.vocoder.hifigan.shape import read_shape
+from models.vocoder.hifigan.generator import HiFiGANGenerator
+from models.vocoder.hifigan.published.checkpoint_files import find_shape, find_weights
+from models.vocoder.hifigan.published.config_files import read_shape
 from models.vocoder.hifigan.vocoder import HiFiGANVocoder
-from modules.hifigan import HiFiGANGenerator
 from modules.weight_norm import fold_weight_norm
 from utils.checkpoint import load_strict, read_weights, strip_module_prefix
 from utils.errors import UserError
 
 
 def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") -> HiFiGANVocoder:
-    """Loads the generator of a vocoder folder in any layout that `models.vocoder.hifigan.layouts` knows.
+    """Loads the generator of a vocoder folder in any layout that `published.checkpoint_files` knows.
 
     Args:
         vocoder_dir: the folder, a checkpoint folder inside it, or the weight file itself.

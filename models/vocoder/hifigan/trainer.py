@@ -8,21 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from config.schema import HiFiGANConfig, HiFiGANTrainConfig
-from models.loading import make_loader
-from models.trainer import Trainer
+from models.training.crops import CropSampler
+from models.training.loading import make_loader
+from models.training.trainer import Trainer
+from models.training.window import BatchSize, Sums
 from models.vocoder.hifigan.adversary import Adversary
 from models.vocoder.hifigan.average import WeightAverage
+from models.vocoder.hifigan.config import HiFiGANConfig, HiFiGANTrainConfig
 from models.vocoder.hifigan.dataset import HiFiGANBatch, HiFiGANDataset
-from models.vocoder.hifigan.start import read_start
-from models.window import BatchSize, Sums
-from modules.hifigan import HiFiGANGenerator
+from models.vocoder.hifigan.finetune import read_start
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from modules.mel import MelSpectrogram
 from modules.periodicity import periodicity_errors
 from modules.stft_distance import MultiResolutionSTFTDistance
 from modules.weight_norm import add_weight_norm, fused_state_dict, load_fused
 from utils.checkpoint import load_strict, read_weights, save_weights
-from utils.crops import CropSampler
 from utils.errors import UserError
 from utils.logging import logger
 from utils.plot import plot_mels

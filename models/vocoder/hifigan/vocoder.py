@@ -1,7 +1,7 @@
 """A HiFi-GAN generator ready to use: mels in, waveforms out.
 
 What was tried for a CPU, on 8 s of speech and one core with AVX2, in processor time: padding before the convolution
-(`modules.hifigan.SameConv1d`) and chunks make V1, V2 and V3 1.3, 1.5 and 1.3 times as fast as the plain generator.
+(`generator.SameConv1d`) and chunks make V1, V2 and V3 1.3, 1.5 and 1.3 times as fast as the plain generator.
 ONNX Runtime is 1.06, 1.3 and 1.3 times as fast as that: too little for a second form of every model. torch.compile
 gains 1.05 after minutes, TorchScript's freezing nothing, and bfloat16 without hardware for it takes 15 times as long.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from config.schema import MelSettings
-from modules.hifigan import HiFiGANGenerator
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from utils.errors import UserError
 from utils.logging import logger
 

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from flite_corpus import make_corpus
 
-import bins._alignment
+import processors.stage1.alignment
 from config.schema import PreprocessConfig
 from preprocessors import read_corpus
-from processors.agreement import boundary_distances
-from processors.aligner_inputs import AlignerCorpus, make_inputs
+from processors.stage1.agreement import boundary_distances
+from processors.stage1.aligner_inputs import AlignerCorpus, make_inputs
 from text.symbols import is_pause
 from utils.jsonl import read_json
 from utils.textgrid import read_phones
@@ -97,11 +97,11 @@ def exchange_texts(utterances: list[Utterance], count: int) -> set[str]:
 
 def measure(root: Path, corpus: Corpus, swapped: set[str], true_phones: bool, num_workers: int) -> Result:
     """Aligns a corpus as stage 1 does."""
-    bins._alignment.make_inputs = true_inputs(root) if true_phones else make_inputs
+    processors.stage1.alignment.make_inputs = true_inputs(root) if true_phones else make_inputs
     with tempfile.TemporaryDirectory() as folder:
         config = PreprocessConfig(processed_dir=folder, alignment="learned", max_misfit=None)
         began = time.monotonic()
-        found = bins._alignment.align_corpus(config, "LJSpeech", root, corpus, num_workers).learned.folder
+        found = processors.stage1.alignment.align_corpus(config, "LJSpeech", root, corpus, num_workers).learned.folder
         minutes = (time.monotonic() - began) / 60
         distances: dict[str, list[np.ndarray]] = {"phones": [], "words": []}
         for utterance in corpus.utterances:

@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 import torch
 
-from config.schema import AlignerConfig
+from models.aligner.config import AlignerConfig
 from models.aligner.model import Aligner
 from models.aligner.prior import beta_binomial_log_prior
 

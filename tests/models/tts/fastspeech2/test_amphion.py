@@ -11,8 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from config.schema import FastSpeech2Config, TransformerConfig, VarianceEmbeddingConfig, VariancePredictorConfig
 from models.tts.fastspeech2.amphion import AmphionFastSpeech2, amphion_names, load_amphion
+from models.tts.fastspeech2.config import (
+    FastSpeech2Config,
+    TransformerConfig,
+    VarianceEmbeddingConfig,
+    VariancePredictorConfig,
+)
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from utils.errors import UserError
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from config.schema import (
+from models.tts.fastspeech2.config import (
     FastSpeech2Config,
     PostNetConfig,
     TransformerConfig,

@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from config.schema import MelSettings
+from models.training.crops import Crop, CropSampler
 from models.vocoder.hifigan.dataset import HiFiGANBatch, HiFiGANDataset
 from modules.mel import LOG_FLOOR, MelSpectrogram
-from utils.crops import Crop, CropSampler
 from utils.errors import UserError
 from utils.shards import write_shard
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from config.schema import GeneratorConfig, PreprocessConfig
+from config.schema import PreprocessConfig
+from models.vocoder.hifigan.config import GeneratorConfig
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from models.vocoder.hifigan.load import load_vocoder
-from modules.hifigan import HiFiGANGenerator
 from utils.errors import UserError
 from utils.logging import logger
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from models.vocoder.hifigan.discriminators import HiFiGANDiscriminator
 from models.vocoder.hifigan.loss import adversarial_loss, discriminator_loss, feature_matching_loss
-from modules.discriminators import HiFiGANDiscriminator
 
 
 def scores(*values: float) -> list[torch.Tensor]:

@@ -17,10 +17,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from bins.train import main, train
 from config.load import load_config
+from models.vocoder.hifigan.finetune import read_start
 from models.vocoder.hifigan.load import load_vocoder
-from models.vocoder.hifigan.start import read_start
 from models.vocoder.hifigan.trainer import HiFiGANTrainer
-from processors.plan import FEATURES_VERSION
+from processors.stage1.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints, read_weights
 from utils.errors import UserError
 

@@ -5,8 +5,8 @@ import torch
 
 from config.load import REPO_ROOT, load_config
 from models.vocoder.hifigan import vocoder as vocoder_module
+from models.vocoder.hifigan.generator import HiFiGANGenerator
 from models.vocoder.hifigan.vocoder import HiFiGANVocoder
-from modules.hifigan import HiFiGANGenerator
 
 N_MEL = 5
 SHAPES = {

@@ -1,0 +1,79 @@
+"""What a trainer is made with: the precision, which utterances form a batch, and where batches are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+
+from config.schema import TrainConfig
+from models.training.batching import LengthBucketSampler, StepSampler
+from models.training.resident import CanBeResident, ResidentLoader, should_be_resident
+from utils.cores import available_cores
+from utils.errors import UserError
+
+
+def make_loader(
+    dataset: Any, sampler: StepSampler, config: TrainConfig, device: torch.device
+) -> DataLoader | ResidentLoader:
+    """A loader of the sampler's batches; the dataset collates its own.
+
+    Raises:
+        UserError: the data must lie on the device and do not fit.
+    """
+    if isinstance(dataset, CanBeResident) and should_be_resident(config.data_on_device, dataset, device):
+        return ResidentLoader(dataset.on_device(device), sampler)
+    on_gpu = device.type == "cuda"
+    workers = config.num_workers
+    if workers is None:  # on a CPU the cores are busy with the model, and a batch takes a millisecond to read
+        workers = min(4, available_cores()) if on_gpu else 0
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=dataset.collate,
+        num_workers=workers,
+        pin_memory=on_gpu,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # of its own: drawing a worker seed must not move the model's dropout
+    )
+
+
+def make_sampler(
+    lengths: Sequence[int], config: TrainConfig, accelerator: Accelerator, max_batch_frames: int | None = None
+) -> LengthBucketSampler:
+    """This process's share of the training batches; `max_batch_frames` as LengthBucketSampler takes it.
+
+    Raises:
+        UserError: there are fewer utterances than batches in a step, or one is longer than a batch may be.
+    """
+    processes, accumulation = accelerator.num_processes, config.gradient_accumulation_step
+    if len(lengths) < processes * accumulation:
+        raise UserError(
+            f"{len(lengths)} training utterances are too few for {processes} processes and "
+            f"train.gradient_accumulation_step = {accumulation}: each batch needs one"
+        )
+    if max_batch_frames is not None and max(lengths) > max_batch_frames:
+        raise UserError(
+            f"train.max_batch_frames = {max_batch_frames} is less than the longest training utterance has, "
+            f"{max(lengths)} mel frames: raise it, or lower preprocess.max_seconds and run stage 1 again",
+            exit_code=2,
+        )
+    return LengthBucketSampler(
+        lengths,
+        config.batch_size,
+        config.random_seed,
+        processes,
+        accelerator.process_index,
+        accumulation,
+        max_batch_frames,
+    )
+
+
+def resolve_precision(wanted: str) -> str:
+    """Answers "no" or "bf16" for train.mixed_precision, whose "auto" asks the device."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"

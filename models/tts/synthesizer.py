@@ -1,0 +1,227 @@
+"""Speech from texts: pieces -> FastSpeech2 -> mel -> vocoder -> one waveform a text."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from config.schema import MelSettings
+from models.tts.experiment import Experiment
+from models.tts.fastspeech2.amphion import load_amphion
+from models.tts.fastspeech2.dataset import read_stats
+from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.pieces import Piece
+from models.vocoder.hifigan.load import load_vocoder
+from modules.griffin_lim import GriffinLim
+from utils.checkpoint import list_checkpoints, load_strict, read_weights, strip_module_prefix
+from utils.errors import UserError
+from utils.logging import logger
+
+# Padded phones a batch: on a GPU enough to fill it, on a CPU so few that a batch stays in its caches.
+MAX_PHONES = {"cuda": 6000, "cpu": 600}
+MAX_VOCODER_FRAMES = 12_000  # padded frames that the vocoder gets at once: V1 then takes about 5 GB
+# Pieces that are sorted by length together. Texts are finished and written window by window.
+WINDOW = 512
+
+Vocoder = Callable[[Tensor, Tensor], list[Tensor]]
+
+
+class Controls(NamedTuple):
+    """Factors on what the model predicts: pitch and energy as z-scores, durations in frames."""
+
+    pitch: float = 1.0
+    energy: float = 1.0
+    duration: float = 1.0
+
+
+NEUTRAL = Controls()
+
+
+class Script(NamedTuple):
+    """A text to speak."""
+
+    utt_id: str
+    pieces: list[Piece]
+    speaker_id: int | None  # None: the model has one speaker
+
+
+class Speech(NamedTuple):
+    """A text spoken."""
+
+    utt_id: str
+    wav: np.ndarray  # float32 [N]
+    mel: np.ndarray  # float32 [T, n_mel], the pauses between pieces left out
+
+
+class Synthesizer:
+    """A FastSpeech2 and a vocoder that fit together. A text sounds the same alone and in any batch."""
+
+    def __init__(self, model: FastSpeech2, mel: MelSettings, vocoder: Vocoder, device: torch.device | str) -> None:
+        """Args: model; mel: its mel; vocoder: modules.griffin_lim or models.vocoder, on the device; device."""
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.mel, self.vocoder, self.device = mel, vocoder, torch.device(device)
+
+    @property
+    def num_speakers(self) -> int:
+        """Speakers that the model knows."""
+        embedding = self.model.speaker_embedding
+        return 1 if embedding is None else embedding.num_embeddings
+
+    def speak(self, utterances: Sequence[Script], controls: Controls = NEUTRAL) -> Iterator[Speech]:
+        """Speaks texts, in batches of similar length; they come in no particular order.
+
+        Args:
+            utterances: each with at least one piece.
+            controls: factors on the predictions.
+
+        Raises:
+            UserError: the model made samples that are not numbers.
+        """
+        for window in _windows(utterances):
+            pieces = [(n, k) for n, utterance in enumerate(window) for k in range(len(utterance.pieces))]
+            pieces.sort(key=lambda key: len(window[key[0]].pieces[key[1]].phone_ids))
+            spoken: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+            missing = [len(utterance.pieces) for utterance in window]
+            for batch in self._batches(pieces, window, controls.duration):
+                for key, result in zip(batch, self._speak_batch(batch, window, controls), strict=True):
+                    spoken[key] = result
+                    missing[key[0]] -= 1
+                    if not missing[key[0]]:
+                        parts = [spoken.pop((key[0], k)) for k in range(len(window[key[0]].pieces))]
+                        yield self._join(window[key[0]], parts)
+
+    def _batches(
+        self, pieces: list[tuple[int, int]], window: Sequence[Script], duration_control: float
+    ) -> Iterator[list[tuple[int, int]]]:
+        """Cuts pieces, shortest first, into batches of at most so many padded phones; slow speech makes more frames."""
+        most = MAX_PHONES.get(self.device.type, MAX_PHONES["cpu"]) / max(duration_control, 1.0)
+        batch: list[tuple[int, int]] = []
+        for key in pieces:
+            longest = len(window[key[0]].pieces[key[1]].phone_ids)
+            if batch and longest * (len(batch) + 1) > most:
+                yield batch
+                batch = []
+            batch.append(key)
+        if batch:
+            yield batch
+
+    @torch.inference_mode()
+    def _speak_batch(
+        self, batch: list[tuple[int, int]], window: Sequence[Script], controls: Controls
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Waveform [N] and mel [T, n_mel] of each piece."""
+        ids = [torch.tensor(window[n].pieces[k].phone_ids) for n, k in batch]
+        speakers = [window[n].speaker_id for n, _ in batch]
+        lengths = torch.tensor([len(row) for row in ids])
+        output = self.model(
+            torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(self.device),
+            lengths.to(self.device),
+            speaker_id=torch.tensor(speakers, device=self.device) if self.num_speakers > 1 else None,
+            pitch_control=controls.pitch,
+            energy_control=controls.energy,
+            duration_control=controls.duration,
+        )
+        frames = output.mel_lengths.tolist()
+        for (n, _), shortened, num_frames, num_phones in zip(
+            batch, output.shortened.tolist(), frames, lengths.tolist(), strict=True
+        ):
+            if shortened:
+                logger.warning("%s: longer than the model's %d frames: spoken faster", window[n].utt_id, max(frames))
+            elif num_frames == 1 and num_phones > 1:
+                logger.warning("%s: the durations sum to nothing: a single frame was made", window[n].utt_id)
+        rows = max(1, MAX_VOCODER_FRAMES // max(frames))
+        for start in range(0, len(batch), rows):
+            mel, mel_lengths = output.mel_postnet[start : start + rows], output.mel_lengths[start : start + rows]
+            for row, wav in enumerate(self.vocoder(mel, mel_lengths)):
+                yield wav.float().cpu().numpy(), mel[row, : frames[start + row]].float().cpu().numpy()
+
+    def _join(self, utterance: Script, parts: list[tuple[np.ndarray, np.ndarray]]) -> Speech:
+        """One waveform of all pieces of a text, with the pauses between them."""
+        waves: list[np.ndarray] = []
+        for piece, (wav, _) in zip(utterance.pieces, parts, strict=True):
+            waves += [wav, np.zeros(round(piece.pause_after * self.mel.sample_rate), np.float32)]
+        joined = np.concatenate(waves)
+        if not np.isfinite(joined).all():
+            raise UserError(f"{utterance.utt_id}: the model made samples that are not numbers: its training went wrong")
+        return Speech(utterance.utt_id, joined, np.concatenate([mel for _, mel in parts]))
+
+
+def load_synthesizer(
+    experiment: Experiment, vocoder_dir: Path | None, device: torch.device | str | None = None
+) -> Synthesizer:
+    """Loads the newest checkpoint, or the one whose folder was given, and the vocoder.
+
+    Args:
+        experiment: what to load.
+        vocoder_dir: in any layout that `load_vocoder` takes; None: Griffin-Lim.
+        device: None: the first GPU where there is one.
+
+    Raises:
+        UserError: there is no checkpoint, weights do not fit, or the vocoder was trained on another mel.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if experiment.published:
+        amphion = load_amphion(experiment.folder)
+        model, mel = amphion.model, amphion.mel
+        logger.info("speaking with %s (step %s)", amphion.checkpoint_dir, amphion.step)
+        # A mask gives each row of a batch what the published model gives it alone.
+        model.mask_padding = model.variance_adaptor.mask_padding = True
+    else:
+        model, mel = load_own_model(experiment), experiment.preprocess.mel
+    if vocoder_dir is None:
+        logger.warning(
+            "no --vocoder_dir: Griffin-Lim makes the sound, understandable but metallic. For a natural sound give the "
+            "folder of a HiFi-GAN trained on the same mel, for example jik876's LJ_FT_T2_V1 or amphion/hifigan_ljspeech"
+        )
+        return Synthesizer(model, mel, GriffinLim(**asdict(mel)).to(device), device)
+    vocoder = load_vocoder(vocoder_dir, device)
+    vocoder.check_mel(mel)
+    return Synthesizer(model, mel, vocoder, device)
+
+
+def own_weights(experiment: Experiment) -> Path:
+    """The weights of an experiment of this toolkit: of the folder that was given, or of the newest checkpoint.
+
+    Raises:
+        UserError: there is no checkpoint.
+    """
+    weights = experiment.folder / "model.safetensors"
+    if not weights.is_file():
+        checkpoints = list_checkpoints(experiment.root / "checkpoint")
+        if not checkpoints:
+            raise UserError(
+                f"{experiment.root}: no checkpoint yet; train first: "
+                f"sh egs/tts/FastSpeech2/run.sh --stage 2 --name {experiment.root.name} --resume"
+            )
+        weights = checkpoints[-1][1] / "model.safetensors"
+    return weights
+
+
+def load_own_model(experiment: Experiment) -> FastSpeech2:
+    """The model of an experiment of this toolkit, with `own_weights`.
+
+    Raises:
+        UserError: there is no checkpoint, or its weights do not fit.
+    """
+    weights = own_weights(experiment)
+    num_speakers, n_mel = len(experiment.speakers), experiment.preprocess.n_mel
+    model = FastSpeech2(experiment.model, len(experiment.symbols), n_mel, num_speakers, read_stats(experiment.root))
+    load_strict(model, strip_module_prefix(read_weights(weights)), weights)
+    logger.info("speaking with %s", weights.parent)
+    return model
+
+
+def _windows(utterances: Sequence[Script]) -> Iterator[Sequence[Script]]:
+    """Consecutive texts of about WINDOW pieces together, so that memory does not grow with their number."""
+    start = count = 0
+    for end, utterance in enumerate(utterances):
+        count += len(utterance.pieces)
+        if count >= WINDOW:
+            yield utterances[start : end + 1]
+            start, count = end + 1, 0
+    if start < len(utterances):
+        yield utterances[start:]

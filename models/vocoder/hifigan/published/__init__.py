@@ -1,0 +1,1 @@
+"""HiFi-GAN folders in the layouts that others published: found, read and written."""

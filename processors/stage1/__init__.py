@@ -1,0 +1,1 @@
+"""Runs stage 1: from a corpus to a data folder."""

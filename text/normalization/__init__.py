@@ -1,0 +1,1 @@
+"""Text as people write it -> words as people say them."""
