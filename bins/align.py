@@ -5,14 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from utils.program import run
-
 from bins.preprocess import corpus_folder, parse_arguments, work_together
 from config.load import load_config
 from config.schema import PreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
+from utils.program import run
 
 
 def main() -> None:

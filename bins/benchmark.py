@@ -5,13 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from utils.program import Parser, run
-
 import argparse
 import os
 
 from config.load import load_config
 from utils.errors import UserError
+from utils.program import Parser, run
 
 
 def main() -> None:

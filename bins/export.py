@@ -5,13 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-from utils.program import Parser, run
-
 import argparse
 from collections.abc import Sequence
 
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
+from utils.program import Parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-from utils.program import Parser, run
-
 import argparse
 import math
 import time
@@ -18,6 +16,7 @@ from config.load import load_config
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames, slug
+from utils.program import Parser, run
 
 if TYPE_CHECKING:
     from models.tts.pieces import Piece

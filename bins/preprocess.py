@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from utils.program import Parser, run
-
 import argparse
 from collections.abc import Callable
 
@@ -16,6 +14,7 @@ from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
+from utils.program import Parser, run
 from utils.team import join_team
 
 if TYPE_CHECKING:

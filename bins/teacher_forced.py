@@ -5,8 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-from utils.program import Parser, run
-
 import argparse
 import hashlib
 import json
@@ -26,6 +24,7 @@ from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from utils.lock import exclusive
 from utils.logging import logger, setup_logging
+from utils.program import Parser, run
 from utils.shards import ShardError, ShardReader, feature_key, read_header, shard_path, write_shard
 
 if TYPE_CHECKING:

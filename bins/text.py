@@ -9,13 +9,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from utils.program import Parser, run
-
 from collections.abc import Iterator
 
 from text.frontend import Frontend, Pronunciation, UnpronounceableError
 from text.pronunciation.lexicon import LexiconError
 from text.symbols import UnknownSymbolError
+from utils.program import Parser, run
 
 
 def main() -> None:

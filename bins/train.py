@@ -5,8 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-from utils.program import Parser, run
-
 import os
 import shutil
 from contextlib import nullcontext
@@ -18,6 +16,7 @@ from utils.errors import UserError
 from utils.jsonl import read_json, write_json
 from utils.lock import exclusive
 from utils.logging import setup_logging
+from utils.program import Parser, run
 
 ACOUSTIC = "acoustic.json"  # in the data that bins/teacher_forced.py makes: whose mels they are
 

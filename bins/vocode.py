@@ -5,8 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
-from utils.program import Parser, run
-
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +16,7 @@ from config.schema import MelSettings
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames
+from utils.program import Parser, run
 from utils.utterance import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:

@@ -1,25 +1,10 @@
-"""What the programs in bins/ do alike: a mistake of the user's is one line on standard error, never a traceback.
-
-They import this before anything else of the repository, as it answers Ctrl-C from then on.
-"""
+"""What the programs in bins/ share: a user's mistake is one line on standard error, never a traceback."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable
-from types import TracebackType
 from typing import NoReturn
-
-
-def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ends a program that is interrupted among its imports, where `run` is not there yet, as `run` would."""
-    if issubclass(kind, KeyboardInterrupt):
-        print("\nInterrupted before it began.", file=sys.stderr)
-        sys.exit(130)
-    sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _tell_uncaught
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,7 +1,5 @@
 """What every program does with errors, and the lock that keeps a second run out."""
 
-from utils.program import Parser, run
-
 import errno
 import subprocess
 import sys
@@ -10,6 +8,7 @@ import pytest
 
 from utils.errors import UserError
 from utils.lock import exclusive
+from utils.program import Parser, run
 
 
 @pytest.mark.parametrize(
