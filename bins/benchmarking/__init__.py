@@ -1,1 +1,1 @@
-"""The parts of bins/benchmark.py."""
+"""The experiments of bins/benchmark.py, and the instruments they measure with."""

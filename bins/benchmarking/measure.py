@@ -1,19 +1,35 @@
-"""What bins/benchmark.py measures with: sections of time, memory, the rate of matrix products, a model's operations."""
+"""The instruments of bins/benchmark.py: sections of time, memory, the rate of matrix products, operations, kernels."""
 
 from __future__ import annotations
 
+import platform
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from bins.benchmarking.baseline import plain_convolutions
+
+Record = dict[str, Any]  # one line of results
+
+
+class Options(NamedTuple):
+    """The options that experiments share."""
+
+    steps: int | None = None  # optimizer steps, batches or utterances; None: chosen by device
+    real: bool = False  # the configured corpus instead of random data
+    baseline: bool = False  # also the plain step, in turns
+    num_workers: int | None = None  # processes of stage 1; None: the cores
+    kernels: Path | None = None  # write the table of the GPU kernels of a training step to this file
+    features: Path | None = None  # keep random features in this folder and use those that are there
 
 
 class Sections:
@@ -105,3 +121,43 @@ def counting_operations() -> Iterator[FlopCounterMode]:
     """Counts the operations of products and convolutions as a model defines them, whatever algorithm does them."""
     with plain_convolutions(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         yield counter
+
+
+def write_kernels(step: Callable[[], object], path: Path) -> None:
+    """Profiles one call and writes a table of its operations, the most expensive on the device first.
+
+    Args:
+        step: the work; it has run before, so that nothing is compiled or chosen anew.
+        path: a text file, overwritten.
+    """
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        step()
+        torch.cuda.synchronize()
+    averages = profiler.key_averages()
+    kernels = [event for event in averages if event.device_type == torch.autograd.DeviceType.CUDA]
+    milliseconds = sum(event.self_device_time_total for event in kernels) / 1000
+    launches = sum(event.count for event in kernels)
+    table = averages.table(sort_by="self_device_time_total", row_limit=60, max_name_column_width=90)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{launches} kernels, {milliseconds:.2f} ms on the device\n\n{table}\n", encoding="utf-8")
+
+
+def machine(device: torch.device, dtype: torch.dtype) -> Record:
+    """The fields of a record that name the machine."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return {"device": name, "threads": torch.get_num_threads(), "dtype": str(dtype).removeprefix("torch.")}
+
+
+def processor() -> str:
+    """The model name of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def rounded(value: float) -> float:
+    """A measurement to its significant digits: four below 1,000, a whole number above."""
+    return round(value) if value >= 1000 else float(f"{value:.4g}")

@@ -11,7 +11,7 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 
 from bins import benchmark
-from bins.benchmarking import runs
+from bins.benchmarking import suite, training
 from bins.benchmarking.baseline import baseline
 from bins.benchmarking.corpus import corpus_lengths, write_features
 from bins.benchmarking.measure import Sections, counting_operations
@@ -88,7 +88,7 @@ def test_training_beside_its_baseline(run: Callable[..., list[dict]], tmp_path: 
 def test_recorded_steps_are_timed_whole(
     run: Callable[..., list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_steps
 ) -> None:
-    monkeypatch.setattr(runs, "UTTERANCES", 64)
+    monkeypatch.setattr(training, "UTTERANCES", 64)
     config = write_config(tmp_path, SMALL_FASTSPEECH2)
     (record,) = run(config, "--what", "train", "--steps", "2", "--set", "train.compile=graphs")
     assert record["compile"] == "graphs" and recorded_steps.recorded > 1
@@ -116,6 +116,60 @@ def test_stage_1(run: Callable[..., list[dict]], tmp_path: Path) -> None:
     assert record["utterances"] == 6 and record["processes"] == 1 and record["pitch_extractor"] == "dio"
     assert record["audio_seconds_per_second"] > record["utterances_per_second"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["exp_config.json"]  # nothing stays behind
+
+
+def test_a_sentence_from_its_text(run: Callable[..., list[dict]], tmp_path: Path) -> None:
+    (record,) = run(write_config(tmp_path, SMALL_FASTSPEECH2 | {"preprocess": {}}), "--what", "speech", "--steps", "1")
+    assert 5 < record["seconds_of_speech"] < 12 and record["ms_per_step"] > 0
+
+
+def test_the_aligner(run: Callable[..., list[dict]], tmp_path: Path) -> None:
+    training_steps, one_pass = run(write_config(tmp_path, SMALL_FASTSPEECH2), "--what", "align", "--steps", "2")
+    assert training_steps["model"] == "Aligner" and training_steps["mel_frames_per_second"] > 0
+    assert one_pass["utterances"] == 255 and one_pass["utterances_per_second"] > 0
+
+
+def entry(tmp_path: Path, name: str, values: dict, *overrides: str, **fields: object) -> suite.Entry:
+    (tmp_path / name).mkdir()
+    config = write_config(tmp_path / name, values)
+    return suite.Entry("train", str(config), overrides, 1, **fields)
+
+
+def test_a_suite_survives_an_experiment_that_fails_and_one_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = SMALL_HIFIGAN | {"train": {"batch_size": 1, "segment_size": 1024}}
+    chosen = [
+        entry(tmp_path, "wrong", small, "train.compile=graphs"),
+        entry(tmp_path, "slow", small, most=-29.9),
+        entry(tmp_path, "small", small, most=200),
+    ]
+    table = suite.run_suite(tmp_path / "results", False, 300, chosen).read_text()
+    (path,) = (tmp_path / "results").glob("*.json")
+    written = json.loads(path.read_text())
+    (record,) = written["results"]
+    assert record["config"] == chosen[2].config and record["audio_seconds_per_second"] > 0
+    assert list(written["failures"]) == ["train-wrong-graphs", "train-slow"]
+    assert "needs one process on a GPU" in written["failures"]["train-wrong-graphs"]
+    assert written["failures"]["train-slow"] == "died, or took too long"
+    assert written["torch"] == torch.__version__ and written["date"] in path.name
+    assert f"| {record['audio_seconds_per_second']:,} audio seconds/s |" in table
+    assert "Failed: train-slow" in table
+
+
+def test_a_suite_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    chosen = [entry(tmp_path, "small", SMALL_HIFIGAN, most=200), entry(tmp_path, "next", SMALL_HIFIGAN)]
+    suite.run_suite(tmp_path / "results", False, 0.2, chosen)
+    (path,) = (tmp_path / "results").glob("*.json")
+    assert json.loads(path.read_text())["failures"] == {"train-small": "no time left"}
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_the_suites_experiments_are_told_apart(on_gpu: bool) -> None:
+    names = [entry.name for entry in suite.entries(on_gpu)]
+    assert len(set(names)) == len(names) >= 7
+    for chosen in suite.entries(on_gpu):
+        load_config(chosen.config, chosen.overrides)
 
 
 def test_the_lengths_are_ljspeechs_or_the_corpus_own(tmp_path: Path) -> None:

@@ -1,6 +1,11 @@
 """What only a GPU shows; skipped without one."""
 
+import os
 import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +13,19 @@ from safetensors.torch import load_file
 
 from config.load import load_config
 from models.training.graphs import StepGraphs
+from models.tts.fastspeech2.trainer import FastSpeech2Trainer
+from utils.checkpoint import list_checkpoints
+from utils.errors import UserError
 
 pytestmark = pytest.mark.gpu
+ROOT = Path(__file__).resolve().parents[3]
+# Two processes on one card: NCCL refuses that, gloo does not. Both are the first process of their machine.
+RANK_ON_THE_SAME_CARD = """
+import runpy, sys, torch
+torch.distributed.init_process_group("gloo")
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 NO_DROPOUT = (
     "model.transformer.encoder_dropout=0",
     "model.transformer.decoder_dropout=0",
@@ -72,3 +88,72 @@ def test_a_gpu_speaks_what_a_cpu_speaks(small_config, features):
         )
         mels.append(output.mel_postnet.detach().cpu())
     assert torch.allclose(*mels, atol=2e-3)  # TF32 convolutions
+
+
+def test_two_processes_on_one_card_agree_with_one(small_config, trained):
+    """In float32 with the batch divided between them; kernels that add in varying order leave small differences."""
+    settings = (*NO_DROPOUT, "train.mixed_precision=no", "train.max_steps=6")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    arguments = [ROOT / "bins/train.py", "--config", small_config, "--exp_name", "two"]
+    arguments += [f"--set={setting}" for setting in (*settings, "train.batch_size=4")]
+    shared = {**os.environ, "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK_ON_THE_SAME_CARD, *arguments],
+            env={**shared, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outputs = [rank.communicate(timeout=100) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], outputs
+    assert "on 2 processes" in outputs[0][0]
+    two = load_file(list_checkpoints(small_config.parent / "ckpts/two/checkpoint")[-1][1] / "model.safetensors")
+    one = load_file(trained("one", *settings, "train.batch_size=8") / "model.safetensors")
+    assert one.keys() == two.keys()
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=1e-2, atol=2e-4, msg=f"{name}: {{}}".format)
+
+
+def test_a_gpu_without_memory_names_the_setting_to_lower(trained, monkeypatch):
+    start = FastSpeech2Trainer._log_start
+
+    def fill_the_gpu(trainer):
+        start(trainer)
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(1e-9)
+
+    monkeypatch.setattr(FastSpeech2Trainer, "_log_start", fill_the_gpu)
+    try:
+        with pytest.raises(UserError, match=r"The GPU's memory is too small for step 1, .* Lower train\.batch_size"):
+            trained("large")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_a_sentence_sounds_the_same_on_a_gpu():
+    """From phones to audio: FastSpeech2 in TF32, HiFi-GAN in half precision."""
+    from bins.benchmarking.untrained import untrained_acoustic_model, untrained_vocoder
+    from models.tts.pieces import Piece
+    from models.tts.synthesizer import Script, Synthesizer
+
+    acoustic, vocoder = (
+        load_config(ROOT / f"egs/{name}/exp_config.json") for name in ("tts/FastSpeech2", "vocoder/hifigan")
+    )
+    waves = []
+    for device in (torch.device("cpu"), torch.device("cuda")):
+        torch.manual_seed(0)
+        model = untrained_acoustic_model(acoustic.model, 80, device)
+        adaptor = model.variance_adaptor
+        for predictor in (adaptor.pitch_predictor, adaptor.energy_predictor):
+            torch.nn.init.zeros_(predictor.linear.weight)  # no rounding error moves a phone to the next bin
+        synthesizer = Synthesizer(model, acoustic.preprocess.mel, untrained_vocoder(vocoder.model, 80, device), device)
+        (speech,) = synthesizer.speak([Script("one", [Piece(list(range(1, 60)), 0.0)], None)])
+        waves.append(torch.from_numpy(speech.wav))
+    expected, wave = waves
+    assert wave.shape == expected.shape == (59 * 6 * 256,)
+    assert (wave - expected).square().mean().sqrt() < 0.05 * expected.square().mean().sqrt() > 0
