@@ -28,11 +28,13 @@ def main() -> None:
     from bins.benchmarking.measure import Options
     from bins.benchmarking.suite import Entry, entries, run_experiment, run_suite
     from utils.jsonl import dump_line
+    from utils.logging import setup_logging
 
     on_gpu = torch.cuda.is_available()
     if arguments.device == "cuda" and not on_gpu:
         raise UserError("--device cuda: there is no GPU that torch can use", 2)
     if arguments.suite is not None:
+        setup_logging()
         print(run_suite(arguments.suite, on_gpu, arguments.budget, entries(on_gpu)))
         return
     options = Options(arguments.steps, arguments.real, arguments.baseline, arguments.num_workers, arguments.kernels)

@@ -43,5 +43,8 @@ class Conv1d(nn.Conv1d):
             # Half the time of a step's largest convolutions. Not in inference, where short inputs would pay more for
             # the filters' transform than they save.
             return winograd_conv1d(x, self.weight, self.bias)
-        # A view, not a copy: oneDNN and cuDNN take it as channels-last.
+        if x.is_cuda:
+            # As an image of height 1, which stays channels-last: PyTorch copies three-dimensional inputs to [B, C, T].
+            image, weight = x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)
+            return F.conv2d(image, weight, self.bias, padding=(0, taps // 2)).squeeze(2).transpose(1, 2)
         return super().forward(x.transpose(1, 2)).transpose(1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,8 @@ SENTENCE = (
 def inference(config: ExpConfig, options: Options) -> Iterator[Record]:
     """The network alone, with random weights: mels from phones of known durations, or audio from mels.
 
+    Batches hold utterances of similar lengths, as the synthesizer forms them.
+
     Yields:
         A record for one utterance at a time, and one for batches of train.batch_size.
 
@@ -57,7 +60,7 @@ def inference(config: ExpConfig, options: Options) -> Iterator[Record]:
     speak, dtype = make(config, device)
     rate = matmul_rate(device, dtype)
     for size in sizes:
-        frames = (lengths.seconds[: steps * size] / hop_seconds).round().astype(int).reshape(steps, size)
+        frames = np.sort((lengths.seconds[: steps * size] / hop_seconds).round().astype(int)).reshape(steps, size)
         batches = [torch.from_numpy(row).to(device) for row in frames]
         with counting_operations() as counter:
             speak(batches[0])

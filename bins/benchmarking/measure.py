@@ -127,19 +127,23 @@ def write_kernels(step: Callable[[], object], path: Path) -> None:
     """Profiles one call and writes a table of its operations, the most expensive on the device first.
 
     Args:
-        step: the work; it has run before, so that nothing is compiled or chosen anew.
+        step: the work; it has run before, so that nothing is compiled or chosen now.
         path: a text file, overwritten.
     """
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], record_shapes=True) as profiler:
         step()
         torch.cuda.synchronize()
-    averages = profiler.key_averages()
-    kernels = [event for event in averages if event.device_type == torch.autograd.DeviceType.CUDA]
-    milliseconds = sum(event.self_device_time_total for event in kernels) / 1000
-    launches = sum(event.count for event in kernels)
-    table = averages.table(sort_by="self_device_time_total", row_limit=60, max_name_column_width=90)
+    kernels = [e for e in profiler.key_averages() if e.device_type == torch.autograd.DeviceType.CUDA]
+    total = sum(event.self_device_time_total for event in kernels) / 1000
+    lines = [f"{sum(event.count for event in kernels)} kernels, {total:.2f} ms on the device", ""]
+    for events in (profiler.key_averages(group_by_input_shape=True), kernels):
+        lines.append("ms on the device, calls, operation, shapes of its inputs")
+        for event in sorted(events, key=lambda event: -event.self_device_time_total)[:60]:
+            shapes = str([shape for shape in event.input_shapes or [] if shape])
+            lines.append(f"{event.self_device_time_total / 1000:8.3f} {event.count:6d} {event.key[:120]} {shapes}")
+        lines.append("")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{launches} kernels, {milliseconds:.2f} ms on the device\n\n{table}\n", encoding="utf-8")
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def machine(device: torch.device, dtype: torch.dtype) -> Record:

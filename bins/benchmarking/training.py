@@ -130,7 +130,7 @@ class Stepper:
         trainer.model.train()
         trainer.to_device = sections.around("data", trainer.to_device)  # type: ignore[method-assign]
         if trainer.graphs is not None:  # nothing inside a graph can be timed
-            trainer.graphs = sections.around("graph", trainer.graphs)
+            trainer.graphs = sections.around("graph", trainer.graphs)  # type: ignore[assignment]
             return
         accelerator = trainer.accelerator
         accelerator.backward = sections.around("backward", accelerator.backward)

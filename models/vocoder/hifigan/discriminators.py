@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from models.vocoder.hifigan.gpu_convolutions import block_conv, conv_from_one, conv_to_one
 from modules.reflection import reflected
 from modules.weight_norm import add_weight_norm
 
@@ -22,36 +23,7 @@ SCALE_KERNELS = (15, 41, 41, 41, 41, 41, 5)
 SCALE_STRIDES = (1, 2, 2, 4, 4, 1, 1)
 SCALE_GROUPS = (1, 4, 16, 16, 16, 16, 1)
 POST_KERNEL = 3
-# cuDNN runs a grouped convolution group by group: this many dense ones multiply up to 4 times as much, in few kernels.
-CUDA_BLOCKS = 4
-
 Judgement = tuple[list[Tensor], list[list[Tensor]]]  # scores and features, an item a sub-discriminator
-
-
-def block_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int, groups: int, blocks: int) -> Tensor:
-    """A grouped convolution over the last axis, as `blocks` dense ones of block-diagonal weights side by side.
-
-    Args:
-        x: [B, C, P, T].
-        weight: [O, C // groups, 1, k].
-        bias: [O].
-        stride, padding: along T.
-        groups: of the convolution.
-        blocks: a divisor of groups.
-
-    Returns: [B, O, P, T'], what conv2d gives but for the order of sums.
-    """
-    out_channels, group_channels, _, taps = weight.shape
-    merged = groups // blocks
-    parts = weight.reshape(blocks, merged, out_channels // groups, group_channels, taps)
-    # [blocks, merged, O / groups, merged, C / groups, k]: zero where the two group indices differ
-    dense = torch.diag_embed(parts.movedim(1, -1), dim1=1, dim2=3)
-    dense = dense.reshape(blocks, out_channels // blocks, merged * group_channels, 1, taps)
-    answers = [
-        F.conv2d(part, kernel, offset, (1, stride), (0, padding))
-        for part, kernel, offset in zip(x.chunk(blocks, 1), dense, bias.chunk(blocks), strict=True)
-    ]
-    return torch.cat(answers, 1)
 
 
 def _convolve(conv: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
@@ -59,8 +31,13 @@ def _convolve(conv: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):  # the norm of a weight is computed in float32
         weight = conv.weight.flatten(2).unsqueeze(2)
     stride, padding = conv.stride[0], int(conv.padding[0])
-    if conv.groups > 1 and x.is_cuda:
-        return block_conv(x, weight, conv.bias, stride, padding, conv.groups, min(conv.groups, CUDA_BLOCKS))
+    if x.is_cuda:
+        if conv.in_channels == 1:
+            return conv_from_one(x, weight, conv.bias, stride, padding)
+        if conv.out_channels == 1:
+            return conv_to_one(x, weight, conv.bias, padding)
+        if conv.groups > 1:
+            return block_conv(x, weight, conv.bias, stride, padding, conv.groups)
     return F.conv2d(x, weight, conv.bias, (1, stride), (0, padding), 1, conv.groups)
 
 
@@ -74,10 +51,9 @@ class _Stack(nn.Module):
         """[B, 1, P, T] -> scores [B, P * T'] and the features [B, C, P, T'] of every layer, the scores' own last."""
         features = []
         for conv in self.convs:
-            # In place: its gradient needs the output alone, so each layer is kept once and not twice.
-            x = F.leaky_relu(_convolve(conv, x), LEAKY_SLOPE, inplace=True)
-            if x.is_cuda and not features:
-                x = x.contiguous(memory_format=torch.channels_last)  # the layers that follow keep it so
+            # In place: its gradient needs the output alone, so each layer is kept once and not twice. Not on a GPU's
+            # first layer, whose result is a view: there autograd would copy the gradient.
+            x = F.leaky_relu(_convolve(conv, x), LEAKY_SLOPE, inplace=not x.is_cuda or len(features) > 0)
             features.append(x)
         features.append(_convolve(self.conv_post, x))
         return features[-1].flatten(1), features

@@ -2,6 +2,9 @@
 
 Layout inside this file is [B, C, T], which convolutions want; the toolkit's [B, T, C] is converted by the caller.
 Parameter names are those of the published checkpoints with the weight norm folded: a folded state dict loads as it is.
+
+On a GPU the layers convolve images of height 1, [B, C, 1, T], which cuDNN takes channels-last; PyTorch would copy
+three-dimensional inputs to another layout and back.
 """
 
 from collections.abc import Sequence
@@ -34,6 +37,32 @@ class SameConv1d(nn.Conv1d):
         if x.device.type == "cpu" and self.reach > _ONEDNN_PADDING:
             padded = F.pad(x, (self.reach, self.reach))
             return F.conv1d(padded, self.weight, self.bias, dilation=self.dilation)
+        if x.is_cuda:
+            image, weight = x.unsqueeze(2), self.weight.unsqueeze(2)
+            return F.conv2d(image, weight, self.bias, 1, (0, self.reach), (1, self.dilation[0])).squeeze(2)
+        return super().forward(x)
+
+
+class Upsample1d(nn.ConvTranspose1d):
+    """A transposed convolution on [B, C, T] that makes `rate` times as many samples; PyTorch's parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, rate: int) -> None:
+        """Builds the layer.
+
+        Args:
+            in_channels: channels of the input.
+            out_channels: channels of the output.
+            kernel_size: taps; `rate` plus an even number.
+            rate: samples per input sample.
+        """
+        super().__init__(in_channels, out_channels, kernel_size, rate, padding=(kernel_size - rate) // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x [B, in_channels, T]. Returns: [B, out_channels, T * rate]."""
+        if x.is_cuda:
+            image, weight = x.unsqueeze(2), self.weight.unsqueeze(2)
+            stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
+            return F.conv_transpose2d(image, weight, self.bias, stride, padding).squeeze(2)
         return super().forward(x)
 
 
@@ -133,7 +162,7 @@ class HiFiGANGenerator(nn.Module):
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()  # flat, num_kernels a layer: the published checkpoints count them so
         for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
-            self.ups.append(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
+            self.ups.append(Upsample1d(channels, channels // 2, kernel, rate))
             channels //= 2
             for size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
                 self.resblocks.append(block(channels, size, dilations))
@@ -168,9 +197,9 @@ class HiFiGANGenerator(nn.Module):
         if mel_lengths is not None:
             frames = torch.arange(mel.shape[-1], device=mel.device)
             mask = (frames < mel_lengths[:, None])[:, None].to(mel.dtype)
+        if mel.is_cuda:  # channels last, as tensor cores want them; every layer below keeps them so
+            mel = mel.transpose(1, 2).contiguous().transpose(1, 2)
         x = _masked(self.conv_pre(_masked(mel, mask)), mask)
-        if x.is_cuda:  # channels last, as tensor cores want them, and as all that follows then keeps them
-            x = x.transpose(1, 2).contiguous().transpose(1, 2)
         for i, (up, rate) in enumerate(zip(self.ups, self.upsample_rates, strict=True)):
             if mask is not None:
                 mask = mask.repeat_interleave(rate, dim=-1)

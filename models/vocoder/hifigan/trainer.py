@@ -1,6 +1,7 @@
 """Training HiFi-GAN."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,9 +103,11 @@ class HiFiGANTrainer(Trainer):
         return {"segments": len(batch.index)}
 
     def train_step(self, batches: Sequence[HiFiGANBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step of the discriminators, then one of the generator against what they have become."""
-        # All steps have the same shapes: it pays to try which of cuDNN's algorithms is the fastest.
-        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+        """One step of the discriminators, then one of the generator against the changed discriminators."""
+        with _trying_algorithms():
+            return self._train_step(batches, counts)
+
+    def _train_step(self, batches: Sequence[HiFiGANBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
         accelerator, figures, threshold = self.accelerator, Sums(), self.train_config.grad_clip_thresh
         generator_optimizer, adversary_optimizer = self.optimizers
         mels = [self._mel(batch) for batch in batches]
@@ -279,6 +282,19 @@ class HiFiGANTrainer(Trainer):
                     f"{dataset.data_dir}/{split}.jsonl is empty: training needs more recordings, or a "
                     "preprocess.valid_fraction above 0"
                 )
+
+
+@contextmanager
+def _trying_algorithms() -> Iterator[None]:
+    """Inside it, cuDNN tries its algorithms for each new shape and keeps the fastest.
+
+    That pays for training steps, which all have the same shapes, and never for whole clips, which all differ.
+    """
+    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 def _long_enough(*wavs: Tensor) -> list[Tensor]:

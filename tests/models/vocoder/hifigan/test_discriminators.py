@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from config.load import REPO_ROOT
 from models.vocoder.hifigan.discriminators import (
-    CUDA_BLOCKS,
     HiFiGANDiscriminator,
     MultiPeriodDiscriminator,
     MultiScaleDiscriminator,
-    block_conv,
 )
+from models.vocoder.hifigan.gpu_convolutions import block_conv, conv_from_one, conv_to_one
 from modules.weight_norm import current_names
 
 PERIODS, PERIOD_CHANNELS, SCALE_CHANNELS = (
@@ -193,22 +192,58 @@ def test_autocast_leaves_the_norms_in_float32():
         assert torch.equal(found, expected), name
 
 
-@pytest.mark.parametrize(("channels", "groups", "stride"), [((32, 64), 16, 4), ((16, 16), 4, 2), ((64, 32), 16, 1)])
-@pytest.mark.parametrize("blocks", [1, CUDA_BLOCKS])
-def test_dense_blocks_are_the_grouped_convolution(channels, groups, stride, blocks):
-    x = torch.randn(2, channels[0], 1, 100, requires_grad=True)
-    weight = torch.randn(channels[1], channels[0] // groups, 1, 41, requires_grad=True)
-    bias = torch.randn(channels[1], requires_grad=True)
-    expected = F.conv2d(x, weight, bias, (1, stride), (0, 20), 1, groups)
-    found = block_conv(x, weight, bias, stride, 20, groups, blocks)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+def assert_equal_convolutions(ours, theirs, *inputs):
+    """Results and gradients of two functions of the same inputs."""
+    found, expected = ours(*inputs), theirs(*inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-4)
     direction = torch.randn_like(expected)
-    for ours, theirs in zip(
-        torch.autograd.grad(found, (x, weight, bias), direction),
-        torch.autograd.grad(expected, (x, weight, bias), direction),
-        strict=True,
+    for a, b in zip(
+        torch.autograd.grad(found, inputs, direction), torch.autograd.grad(expected, inputs, direction), strict=True
     ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-3)
+
+
+def layer(in_channels, out_channels, taps, periods=1, length=100, groups=1):
+    """Random input, weight and bias."""
+    x = torch.randn(2, in_channels, periods, length, requires_grad=True)
+    weight = torch.randn(out_channels, in_channels // groups, 1, taps, requires_grad=True)
+    return x, weight, torch.randn(out_channels, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "stride"),
+    [
+        ((32, 64), 16, 4),
+        ((16, 16), 4, 2),
+        ((64, 32), 16, 1),
+        ((64, 256), 16, 4),
+        ((32, 128), 4, 2),
+        ((128, 512), 16, 1),
+    ],
+)
+@pytest.mark.parametrize(("taps", "length"), [(41, 100), (41, 97), (5, 50)])
+def test_a_gpus_grouped_convolution_is_the_frameworks(channels, groups, stride, taps, length):
+    padding = taps // 2
+    assert_equal_convolutions(
+        lambda x, weight, bias: block_conv(x, weight, bias, stride, padding, groups),
+        lambda x, weight, bias: F.conv2d(x, weight, bias, (1, stride), (0, padding), 1, groups),
+        *layer(*channels, taps, length=length, groups=groups),
+    )
+
+
+@pytest.mark.parametrize(("taps", "stride", "periods"), [(15, 1, 1), (5, 3, 7), (16, 2, 2)])
+def test_a_gpus_convolution_of_one_channel_is_the_frameworks(taps, stride, periods):
+    padding = taps // 2
+    assert_equal_convolutions(
+        lambda x, weight, bias: conv_from_one(x, weight, bias, stride, padding),
+        lambda x, weight, bias: F.conv2d(x, weight, bias, (1, stride), (0, padding)),
+        *layer(1, 12, taps, periods),
+    )
+    assert_equal_convolutions(
+        lambda x, weight, bias: conv_to_one(x, weight, bias, 1),
+        lambda x, weight, bias: F.conv2d(x, weight, bias, (1, 1), (0, 1)),
+        *layer(12, 1, 3, periods),
+    )
 
 
 @pytest.mark.gpu

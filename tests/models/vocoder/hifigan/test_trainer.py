@@ -198,9 +198,13 @@ def test_recorded_steps_give_the_same_weights(small_config, request, on_cpu, acc
     ['"kernels"', pytest.param('"graphs"', marks=pytest.mark.gpu), pytest.param("true", marks=pytest.mark.gpu)],
 )
 def test_compiled_steps_train_as_written_ones(small_config, compiled):
-    """50 steps, in which rounding grows: Adam's steps are as large where a gradient is small."""
-    on_gpu = torch.cuda.is_available()  # there in bfloat16, with kernels that add in varying order
-    setting = ("train.max_steps=50", "train.valid_every=50", "train.save_every=50")
+    """50 steps, in which rounding grows: Adam's steps are as large where a gradient is small.
+
+    In float32: an untrained generator's output is so quiet that bfloat16's rounding decides its log-mel, and compiled
+    kernels round less often.
+    """
+    on_gpu = torch.cuda.is_available()  # there with TF32, and kernels that add in varying order
+    setting = ("train.max_steps=50", "train.valid_every=50", "train.save_every=50", "train.mixed_precision=no")
     written, fused = (
         run(small_config, name, *setting, f"train.compile={choice}")
         for name, choice in (("written", "false"), ("compiled", compiled))

@@ -1,0 +1,129 @@
+"""The discriminators' convolutions in forms that a GPU's tensor cores take; the results are those of `conv2d`.
+
+cuDNN has fast kernels for dense convolutions of many channels and at most 32 taps, channels-last. Layers with one input
+or output channel, in groups, or of 41 taps fell to kernels without tensor cores: 130 of the 182 ms that an H200 worked
+in a step of batch 16. All forms below give channels-last results.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_ALIGNED = 8  # tensor cores want matrix sides of so many bfloat16 values
+_MOST_TAPS = 32
+_BLOCK_CHANNELS = 64  # output channels of a dense block, at least
+_MOST_BLOCKS = 8
+
+
+def conv_from_one(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
+    """A convolution of one channel over the last axis, as a matrix product with every window.
+
+    Args:
+        x: [B, 1, P, T].
+        weight: [O, 1, 1, k].
+        bias: [O].
+        stride, padding: along T.
+
+    Returns:
+        [B, O, P, T'].
+    """
+    taps = weight.shape[-1]
+    extra = -taps % _ALIGNED  # taps of weight 0
+    windows = F.pad(x[:, 0], (padding, padding + extra)).unfold(-1, taps + extra, stride)
+    return F.linear(windows, F.pad(weight.flatten(1), (0, extra)), bias).permute(0, 3, 1, 2)
+
+
+def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
+    """A convolution to one channel over the last axis, as a matrix product whose columns are shifted and summed.
+
+    Args:
+        x: [B, C, P, T].
+        weight: [1, C, 1, k].
+        bias: [1].
+        padding: along T, (k - 1) / 2.
+
+    Returns:
+        [B, 1, P, T].
+    """
+    taps, length = weight.shape[-1], x.shape[-1]
+    matrix = F.pad(weight[0, :, 0].t(), (0, 0, 0, -taps % _ALIGNED))
+    products = F.pad(F.linear(x.permute(0, 2, 3, 1), matrix), (0, 0, padding, padding))
+    shifted = torch.stack([products[:, :, tap : tap + length, tap] for tap in range(taps)])
+    return (shifted.sum(0) + bias).unsqueeze(1)
+
+
+def block_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int, groups: int) -> Tensor:
+    """A grouped convolution over the last axis as a few dense ones, each of block-diagonal weights.
+
+    Few, because cuDNN runs groups one by one. Of a long filter, taps move to the channels: neighboring samples of a
+    strided convolution (space to depth), or a second copy of the samples, half a filter later.
+
+    Args:
+        x: [B, C, 1, T].
+        weight: [O, C // groups, 1, k].
+        bias: [O].
+        stride, padding: along T.
+        groups: of the convolution.
+
+    Returns:
+        [B, O, 1, T'].
+    """
+    blocks = max(1, min(groups, _MOST_BLOCKS, weight.shape[0] // _BLOCK_CHANNELS))
+    while groups % blocks:
+        blocks -= 1
+    dense = _block_diagonal(weight, groups, blocks)  # [blocks, O / blocks, C / blocks, k]
+    taps, length = weight.shape[-1], x.shape[-1]
+    parts: Sequence[Tensor] | Tensor
+    if taps <= _MOST_TAPS:
+        parts, kernels = x.chunk(blocks, 1), dense.unsqueeze(3)
+    else:
+        frames = (length + 2 * padding - taps) // stride + 1
+        parts, kernels = _folded(x[:, :, 0].transpose(1, 2), dense, stride, padding, frames)
+        stride, padding = 1, 0
+    answers = [
+        F.conv2d(part, kernel, offset, (1, stride), (0, padding))
+        for part, kernel, offset in zip(parts, kernels, bias.chunk(blocks), strict=True)
+    ]
+    return torch.cat(answers, 1)
+
+
+def _block_diagonal(weight: Tensor, groups: int, blocks: int) -> Tensor:
+    """[O, C // groups, 1, k] -> [blocks, O / blocks, C / blocks, k], 0 between groups."""
+    out_channels, group_channels, _, taps = weight.shape
+    merged = groups // blocks
+    parts = weight.reshape(blocks, merged, out_channels // groups, group_channels, taps)
+    # [blocks, merged, O / groups, merged, C / groups, k]: 0 where the two group indices differ
+    dense = torch.diag_embed(parts.movedim(1, -1), dim1=1, dim2=3)
+    return dense.reshape(blocks, out_channels // blocks, merged * group_channels, taps)
+
+
+def _folded(x: Tensor, dense: Tensor, stride: int, padding: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Inputs and kernels of an equal convolution with fewer taps and more channels, stride 1 and no padding.
+
+    Args:
+        x: [B, T, C].
+        dense: [blocks, O, C / blocks, k].
+        stride, padding: of the convolution.
+        frames: T' of its result.
+
+    Returns:
+        [blocks, B, channels, 1, positions], each channels-last, and [blocks, O, channels, 1, taps].
+    """
+    blocks, out_channels, block_channels, taps = dense.shape
+    phases = max(stride, 2)
+    fewer = -(-taps // phases)
+    positions = frames - 1 + fewer
+    dense = F.pad(dense, (0, phases * fewer - taps))
+    if stride == 1:
+        x = F.pad(x, (0, 0, padding, positions + fewer - x.shape[1] - padding))
+        x = torch.stack([x[:, :positions], x[:, fewer:]], 2)
+        kernels = dense.unflatten(-1, (phases, fewer)).transpose(-1, -2)
+    else:
+        x = F.pad(x, (0, 0, padding, stride * positions - x.shape[1] - padding)).unflatten(1, (positions, stride))
+        kernels = dense.unflatten(-1, (fewer, phases))
+    # x [B, positions, phases, C], kernels [blocks, O, C / blocks, taps, phases]
+    x = x.unflatten(-1, (blocks, block_channels)).permute(3, 0, 1, 2, 4).flatten(3)
+    kernels = kernels.permute(0, 1, 4, 2, 3).reshape(blocks, out_channels, phases * block_channels, 1, fewer)
+    return x.transpose(2, 3).unsqueeze(3), kernels
