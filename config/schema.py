@@ -159,9 +159,9 @@ class TrainConfig(Section):
     max_steps: int | None = 200_000
     # Features read once, into the memory of the device; auto: on a GPU where they need less than half of what is free.
     data_on_device: Literal["auto", True, False] = "auto"
-    # "kernels": torch.compile fuses parts of the model; "graphs": on one GPU, a step is launched whole (CUDA graphs);
-    # true: both, as far as this machine can. The first steps take longer.
-    compile: Literal[True, False, "kernels", "graphs"] = False
+    # "graphs": one GPU launches a step as a whole (CUDA graphs); "kernels": torch.compile fuses parts of the model;
+    # true: both. The first steps take longer. "auto": "graphs" on one GPU, else false.
+    compile: Literal["auto", True, False, "kernels", "graphs"] = "auto"
     num_workers: int | None = None  # processes that load batches; null: 0 on a CPU, up to 4 on a GPU
     log_every: int = 50  # steps between lines of the log
     valid_every: int = 1000  # steps between validations

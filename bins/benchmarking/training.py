@@ -58,8 +58,10 @@ def training(config: ExpConfig, options: Options) -> Iterator[Record]:
     """
     if options.baseline and not isinstance(config.model, FastSpeech2Config):
         raise UserError(f"--baseline: {config.model_type} has none", 2)
-    if options.baseline and config.train.compile:
+    if options.baseline and config.train.compile not in ("auto", False):
         raise UserError("--baseline: only with train.compile = false, which is how the baseline runs", 2)
+    if options.baseline:
+        config = replace(config, train=replace(config.train, compile=False))
     with _features(config, options) as (config, source), tempfile.TemporaryDirectory() as exp_dir:
         trainer = resolve(find_model(config.model_type).trainer)(config, Path(exp_dir))
         yield from measure_training(trainer, options, {"model": config.model_type}, {"data": source})

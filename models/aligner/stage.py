@@ -50,6 +50,7 @@ def aligner_config(preprocess: PreprocessConfig) -> ExpConfig:
     train = TrainConfig(
         batch_size=_BATCH_SIZE,
         mixed_precision="no",  # the model computes in float32 anyhow
+        compile=False,  # its path search runs on the host
         max_epoch=None,
         max_steps=LONGEST,
         log_every=50,

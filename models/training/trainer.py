@@ -361,13 +361,18 @@ class Trainer:
             parameters / 1e6,
             where,
             accelerator.mixed_precision,
-            ", compiled" if train.compile else "",
+            self._compiled(),
             f"{len(self.sampler.lengths):,}",
             " in its memory" if isinstance(self.train_loader, ResidentLoader) else "",
             f"{per_batch * accelerator.num_processes * train.gradient_accumulation_step:,}{unit}",
         )
         verb = "Training goes on from" if self.step else "Training starts at"
         logger.info("%s step %s of %s", verb, f"{self.step:,}", f"{self.last_step:,}")
+
+    def _compiled(self) -> str:
+        """How steps run, for the log."""
+        fused = ", compiled" if self.config.train.compile in (True, "kernels") else ""
+        return fused + (", CUDA graphs" if self.graphs is not None else "")
 
     def _log_training(self) -> None:
         self._check_finite()

@@ -31,7 +31,7 @@ def conv_from_one(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding:
     """
     taps = weight.shape[-1]
     extra = -taps % _ALIGNED  # taps of weight 0
-    windows = F.pad(x[:, 0], (padding, padding + extra)).unfold(-1, taps + extra, stride)
+    windows = F.pad(x.squeeze(1), (padding, padding + extra)).unfold(-1, taps + extra, stride)
     return F.linear(windows, F.pad(weight.flatten(1), (0, extra)), bias).permute(0, 3, 1, 2)
 
 
@@ -74,14 +74,14 @@ def block_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: in
     while groups % blocks:
         blocks -= 1
     dense = _block_diagonal(weight, groups, blocks)  # [blocks, O / blocks, C / blocks, k]
-    taps, length = weight.shape[-1], x.shape[-1]
+    taps = weight.shape[-1]
     parts: Sequence[Tensor] | Tensor
     if taps <= _MOST_TAPS:
         parts, kernels = x.chunk(blocks, 1), dense.unsqueeze(3)
     else:
-        frames = (length + 2 * padding - taps) // stride + 1
-        parts, kernels = _folded(x[:, :, 0].transpose(1, 2), dense, stride, padding, frames)
-        stride, padding = 1, 0
+        # A view whose gradient keeps its layout; a selected row's would not.
+        parts, kernels, padding = _folded(x.squeeze(2).transpose(1, 2), dense, stride, padding)
+        stride = 1
     answers = [
         F.conv2d(part, kernel, offset, (1, stride), (0, padding))
         for part, kernel, offset in zip(parts, kernels, bias.chunk(blocks), strict=True)
@@ -99,31 +99,36 @@ def _block_diagonal(weight: Tensor, groups: int, blocks: int) -> Tensor:
     return dense.reshape(blocks, out_channels // blocks, merged * group_channels, taps)
 
 
-def _folded(x: Tensor, dense: Tensor, stride: int, padding: int, frames: int) -> tuple[Tensor, Tensor]:
-    """Inputs and kernels of an equal convolution with fewer taps and more channels, stride 1 and no padding.
+def _folded(x: Tensor, dense: Tensor, stride: int, padding: int) -> tuple[Tensor, Tensor, int]:
+    """Inputs, kernels and padding of an equal convolution of stride 1 with fewer taps and more channels.
 
     Args:
         x: [B, T, C].
         dense: [blocks, O, C / blocks, k].
         stride, padding: of the convolution.
-        frames: T' of its result.
 
     Returns:
-        [blocks, B, channels, 1, positions], each channels-last, and [blocks, O, channels, 1, taps].
+        [blocks, B, channels, 1, positions], each channels-last; [blocks, O, channels, 1, taps]; the padding.
     """
     blocks, out_channels, block_channels, taps = dense.shape
+    length = x.shape[1]
+    frames = (length + 2 * padding - taps) // stride + 1
     phases = max(stride, 2)
     fewer = -(-taps // phases)
     positions = frames - 1 + fewer
     dense = F.pad(dense, (0, phases * fewer - taps))
     if stride == 1:
-        x = F.pad(x, (0, 0, padding, positions + fewer - x.shape[1] - padding))
-        x = torch.stack([x[:, :positions], x[:, fewer:]], 2)
+        x = F.pad(x, (0, 0, padding, positions + fewer - length - padding))
+        x, padding = torch.stack([x[:, :positions], x[:, fewer:]], 2), 0
         kernels = dense.unflatten(-1, (phases, fewer)).transpose(-1, -2)
     else:
-        x = F.pad(x, (0, 0, padding, stride * positions - x.shape[1] - padding)).unflatten(1, (positions, stride))
         kernels = dense.unflatten(-1, (fewer, phases))
+        if length % stride == 0 and padding % stride == 0 and positions == length // stride + 2 * (padding // stride):
+            padding //= stride  # the convolution pads by itself: no copy
+        else:
+            x, padding = F.pad(x, (0, 0, padding, stride * positions - length - padding)), 0
+        x = x.unflatten(1, (-1, stride))
     # x [B, positions, phases, C], kernels [blocks, O, C / blocks, taps, phases]
     x = x.unflatten(-1, (blocks, block_channels)).permute(3, 0, 1, 2, 4).flatten(3)
     kernels = kernels.permute(0, 1, 4, 2, 3).reshape(blocks, out_channels, phases * block_channels, 1, fewer)
-    return x.transpose(2, 3).unsqueeze(3), kernels
+    return x.transpose(2, 3).unsqueeze(3), kernels, padding
