@@ -22,7 +22,7 @@ from utils.utterance import AUDIO_SUFFIXES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.vocoder.hifigan.vocoder import HiFiGANVocoder
+    from models.vocoder.load import Vocoder
     from models.vocoder.resynthesis import Clip
 
 SETS = ("train", "valid", "test", "golden_test")
@@ -90,8 +90,8 @@ def vocode(args: argparse.Namespace) -> None:
     started = time.monotonic()
     import torch
 
-    from models.vocoder.hifigan.load import load_vocoder
     from models.vocoder.hifigan.published.checkpoint_files import find_shape, find_weights
+    from models.vocoder.load import load_vocoder
     from models.vocoder.resynthesis import Clip, Resynthesis, Resynthesizer, mel_settings
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -163,7 +163,7 @@ def find_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _file_reader(path: Path, vocoder: "HiFiGANVocoder") -> "Callable[[str], Clip]":
+def _file_reader(path: Path, vocoder: "Vocoder") -> "Callable[[str], Clip]":
     from models.vocoder.resynthesis import Clip
 
     def read(name: str) -> Clip:
@@ -174,7 +174,7 @@ def _file_reader(path: Path, vocoder: "HiFiGANVocoder") -> "Callable[[str], Clip
     return read
 
 
-def read_recording(path: Path, vocoder: "HiFiGANVocoder") -> "Tensor":
+def read_recording(path: Path, vocoder: "Vocoder") -> "Tensor":
     """One channel of float32 [N] at the vocoder's rate.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 MODELS = {
     "FastSpeech2": "models.tts.fastspeech2",
     "HiFiGAN": "models.vocoder.hifigan",
+    "SourceFilter": "models.vocoder.sourcefilter",
 }
 
 

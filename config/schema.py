@@ -130,6 +130,13 @@ class VocoderPreprocessConfig(AudioConfig):
 
 
 @dataclass(frozen=True)
+class PitchedVocoderPreprocessConfig(VocoderPreprocessConfig):
+    """Stage 1 of a vocoder that learns from the pitch of its recordings as well."""
+
+    pitch_extractor: Literal["dio", "harvest", "swift-f0"] = "dio"
+
+
+@dataclass(frozen=True)
 class AdamConfig(Section):
     """The Adam optimizer."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.schema import VocoderPreprocessConfig
+import numpy as np
+
+from config.schema import PitchedVocoderPreprocessConfig, VocoderPreprocessConfig
 from processors.audio import load_waveform
 from processors.extracted import Extracted
+from processors.pitch import extract_pitch
 from processors.skip import SkipUtterance
 from processors.trim import trim_silence
 from utils.audio_io import to_pcm16
@@ -27,7 +30,8 @@ class ClipExtractor:
             utterance: what to read; its text does not matter.
 
         Returns:
-            Its `wav`, int16 [num_samples], a multiple of hop_size and at least n_fft.
+            Its `wav`, int16 [num_samples], a multiple of hop_size and at least n_fft; and its `pitch`, float32
+            [num_samples // hop_size] Hz, 0 = unvoiced, where the vocoder learns from it.
 
         Raises:
             SkipUtterance: it cannot be used; the reason says why.
@@ -38,4 +42,23 @@ class ClipExtractor:
         if len(clip) < config.n_fft:
             found = f"{len(clip)} samples without the silence at its ends, one window has {config.n_fft}"
             raise SkipUtterance("audio is too short", found)
-        return Extracted({"num_samples": len(clip)}, {"wav": to_pcm16(clip)}, [(what, "") for what in mended])
+        arrays: dict[str, np.ndarray] = {"wav": to_pcm16(clip)}
+        if isinstance(config, PitchedVocoderPreprocessConfig):
+            arrays["pitch"] = clip_pitch(config, arrays["wav"])
+        return Extracted({"num_samples": len(clip)}, arrays, [(what, "") for what in mended])
+
+
+def clip_pitch(config: PitchedVocoderPreprocessConfig, wav: np.ndarray) -> np.ndarray:
+    """The pitch of a clip.
+
+    Args:
+        config: the preprocess section.
+        wav: int16 [num_samples].
+
+    Returns:
+        float32 [num_samples // hop_size], Hz, 0 = unvoiced.
+    """
+    samples = wav.astype(np.float32) / 32768
+    return extract_pitch(
+        config.pitch_extractor, samples, config.sample_rate, config.hop_size, config.f0_min, config.f0_max
+    )

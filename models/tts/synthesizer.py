@@ -15,7 +15,7 @@ from models.tts.fastspeech2.amphion import load_amphion
 from models.tts.fastspeech2.dataset import read_stats
 from models.tts.fastspeech2.model import FastSpeech2
 from models.tts.pieces import Piece
-from models.vocoder.hifigan.load import load_vocoder
+from models.vocoder.load import load_vocoder
 from modules.griffin_lim import GriffinLim
 from utils.checkpoint import list_checkpoints, load_strict, read_weights, strip_module_prefix
 from utils.errors import UserError

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from config.schema import MelSettings
-from models.vocoder.hifigan.vocoder import HiFiGANVocoder
+from models.vocoder.load import Vocoder
 from modules.mel import MelSpectrogram
 from utils.errors import UserError
 
@@ -37,7 +37,7 @@ class Resynthesis(NamedTuple):
 class Resynthesizer:
     """Makes clips anew with a vocoder. The distance is the one that validation tells."""
 
-    def __init__(self, vocoder: HiFiGANVocoder, device: torch.device | str) -> None:
+    def __init__(self, vocoder: Vocoder, device: torch.device | str) -> None:
         """Args: vocoder: on the device; device."""
         self.vocoder, self.device = vocoder, torch.device(device)
         self._spectrograms: tuple[MelSpectrogram, MelSpectrogram] | None = None
@@ -97,7 +97,7 @@ class Resynthesizer:
         return self._spectrograms
 
 
-def mel_settings(vocoder: HiFiGANVocoder) -> MelSettings:
+def mel_settings(vocoder: Vocoder) -> MelSettings:
     """The mel that a vocoder was trained on.
 
     Raises:

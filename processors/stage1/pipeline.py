@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from config.schema import AudioConfig, PreprocessConfig
+from config.schema import AudioConfig, PitchedVocoderPreprocessConfig, PreprocessConfig
 from processors.pitch import check_extractor
 from processors.stage1.finalize import LOCK, finalize, holds_clips, inputs_digest, is_final
 from processors.stage1.plan import ShardPlan, find_textgrids, header_of, is_fresh, plan_shards
@@ -144,7 +144,8 @@ def update(
         path.unlink(missing_ok=True)
     num_stale = sum(len(plan.utterances) for plan in stale)
     if stale:
-        pitch = f" ({config.pitch_extractor} pitch)" if isinstance(config, PreprocessConfig) else ""
+        with_pitch = isinstance(config, PreprocessConfig | PitchedVocoderPreprocessConfig)
+        pitch = f" ({config.pitch_extractor} pitch)" if with_pitch else ""
         print(
             f"{total - num_stale:,} are up to date; making features of {num_stale:,}{pitch} "
             f"in {count_processes(num_workers, len(stale))} processes",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.load import to_dict
-from config.schema import PATH_KEYS, AudioConfig, PreprocessConfig
+from config.schema import PATH_KEYS, AudioConfig, PitchedVocoderPreprocessConfig, PreprocessConfig
 from utils.shards import ShardError, read_header, shard_name, shard_path
 from utils.utterance import Utterance
 
@@ -25,8 +25,9 @@ FEATURES_VERSION = 2
 SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
 # No feature depends on these; those that decide over TextGrids count through them.
 _OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit")
-# A vocoder's shards hold audio alone: its mel is computed when it is trained.
-_MEL_AND_PITCH_KEYS = ("win_size", "n_mel", "fmin", "fmax", "f0_min", "f0_max")
+# A vocoder's shards hold no mel, which is computed when it is trained, and most hold no pitch either.
+_MEL_KEYS = ("win_size", "n_mel", "fmin", "fmax")
+_PITCH_KEYS = ("f0_min", "f0_max")
 
 FileState = tuple[int, int] | None  # size in bytes, time of the last change in ns; None: no such file
 
@@ -78,7 +79,9 @@ def plan_shards(
         members.setdefault(int.from_bytes(digest[:4], "big") >> (32 - bits), []).append(utterance)
 
     lexicon_path = config.lexicon_path if isinstance(config, PreprocessConfig) else None
-    others = _OTHER_KEYS if isinstance(config, PreprocessConfig) else _OTHER_KEYS + _MEL_AND_PITCH_KEYS
+    others = set(_OTHER_KEYS)
+    if not isinstance(config, PreprocessConfig):
+        others.update(_MEL_KEYS, () if isinstance(config, PitchedVocoderPreprocessConfig) else _PITCH_KEYS)
     features = {k: v for k, v in section_of_lock(config).items() if k not in others}
     lexicon = hashlib.sha256(Path(lexicon_path).read_bytes()).hexdigest() if lexicon_path else None
     common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.schema import VocoderPreprocessConfig
+from config.schema import PitchedVocoderPreprocessConfig, VocoderPreprocessConfig
+from processors.pitch import check_extractor
 from processors.stage1.finalize import holds_acoustic_features
 from processors.stage1.pipeline import Summary, update
 from processors.stage1.plan import plan_shards
@@ -22,9 +23,11 @@ def preprocess_recordings(config: VocoderPreprocessConfig, dataset: str, corpus:
         num_workers: processes, at least 1.
 
     Raises:
-        UserError: no recording is usable, a worker died, or an acoustic model's features lie in that folder.
+        UserError: no recording is usable, a package is missing, a worker died, or an acoustic model's features lie in that folder.
         OSError: the clips cannot be written.
     """
+    if isinstance(config, PitchedVocoderPreprocessConfig):
+        check_extractor(config.pitch_extractor)
     out_dir = Path(config.processed_dir) / dataset
     if holds_acoustic_features(out_dir):
         raise UserError(

@@ -1,0 +1,94 @@
+"""The clips of stage 1 as batches of crops, with their pitch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from config.schema import MelSettings
+from models.training.crops import Crop
+from models.training.ragged import Ragged
+from models.vocoder.hifigan.dataset import HiFiGANDataset, ResidentClips
+from utils.errors import UserError
+
+
+class SourceFilterBatch(NamedTuple):
+    """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
+
+    index: Tensor  # [B] int64, rows of the data set's manifest
+    audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
+    mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
+    pitch: Tensor  # [B, F] float32, Hz, 0 = unvoiced
+
+
+class SourceFilterDataset(HiFiGANDataset):
+    """One split of a corpus: HiFi-GAN's crops, and the pitch of their frames."""
+
+    def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
+        """Args: as HiFiGANDataset takes them.
+
+        Raises:
+            UserError: the split or its first shard is missing or damaged, or has no pitch.
+        """
+        super().__init__(data_dir, split, mel, segment_size)
+        first = self.rows[0] if self.rows else None
+        if first is not None and not self._shards.has(first["shard"], first["utt_id"], "pitch"):
+            raise UserError(f"{data_dir}: its clips have no pitch, which this vocoder learns from: run stage 1 again")
+
+    def __getitem__(self, crop: Crop) -> SourceFilterBatch:  # type: ignore[override]
+        """One crop, in the fields of a batch without their first dimension.
+
+        Raises:
+            UserError: the clip's shard is missing or damaged.
+        """
+        first = self.first_frame(crop)
+        last = first + self.segment_size // self.mel.hop_size
+        return SourceFilterBatch(*super().__getitem__(crop), self._pitch(self.rows[crop.row], first, last))
+
+    def pitch(self, row: int) -> Tensor:
+        """A whole clip's pitch, float32 [N / hop_size] Hz, 0 = unvoiced."""
+        return self._pitch(self.rows[row], 0, self._num_frames(self.rows[row]))
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that `on_device` takes there."""
+        return super().resident_bytes + sum(map(self._num_frames, self.rows)) * 4
+
+    def on_device(self, device: torch.device) -> "ResidentPitchedClips":
+        """Reads all clips, once, into the memory of a device."""
+        return ResidentPitchedClips(self, device)
+
+    @staticmethod
+    def collate(items: Sequence[SourceFilterBatch]) -> SourceFilterBatch:  # type: ignore[override]
+        """Crops, which are all of one size, as a batch."""
+        return SourceFilterBatch(*map(torch.stack, zip(*items, strict=True)))
+
+    def _pitch(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
+        """Frames; beyond the clip's end, those of silence."""
+        there = min(stop, self._num_frames(row))
+        pitch = self._shards.read(row["shard"], row["utt_id"], "pitch", start, there).float()
+        return F.pad(pitch, (0, stop - there))
+
+
+class ResidentPitchedClips(ResidentClips):
+    """A data set in the memory of a device."""
+
+    def __init__(self, dataset: SourceFilterDataset, device: torch.device) -> None:
+        """Args: dataset: at least one clip; device: where they are to lie."""
+        super().__init__(dataset, device)
+        hop_size = dataset.mel.hop_size
+        self.pitch = Ragged([length // hop_size for length in dataset.lengths], device, torch.float32)
+        for row in range(len(dataset)):
+            self.pitch.put(row, dataset.pitch(row))
+        self.pitch_frames = torch.arange(dataset.segment_size // hop_size, device=device)
+
+    def batch(self, chosen: list[Crop]) -> SourceFilterBatch:  # type: ignore[override]
+        """The same crops as `SourceFilterDataset.collate` of them; see `ResidentData.batch`."""
+        crops = super().batch(chosen)
+        facts = torch.stack([crops.index, torch.tensor([self.dataset.first_frame(crop) for crop in chosen])])
+        rows, first_frames = facts.to(self.device, non_blocking=True)
+        pitch = self.pitch.take(rows, first_frames.unsqueeze(1) + self.pitch_frames)
+        return SourceFilterBatch(*crops, pitch)

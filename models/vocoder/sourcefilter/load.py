@@ -1,0 +1,74 @@
+"""Loads a trained source-filter vocoder, strictly."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from config.load import ConfigError, build_config
+from config.schema import MelSettings
+from models.vocoder.hifigan.published.checkpoint_files import find_shape, find_weights
+from models.vocoder.sourcefilter.config import SourceFilterConfig, SourceFilterGeneratorConfig
+from models.vocoder.sourcefilter.generator import SourceFilterGenerator
+from models.vocoder.sourcefilter.vocoder import SourceFilterVocoder
+from utils.checkpoint import load_strict, read_weights, strip_module_prefix
+from utils.errors import UserError
+from utils.jsonl import read_json
+
+
+class Trained(NamedTuple):
+    """What a folder says of its vocoder."""
+
+    generator: SourceFilterGeneratorConfig
+    mel: MelSettings
+
+
+def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") -> SourceFilterVocoder:
+    """Loads the generator of an experiment, a checkpoint in it, or a weight file below its args.json.
+
+    Args:
+        vocoder_dir: the folder or file.
+        device: where the vocoder is to run, in single precision everywhere.
+
+    Raises:
+        UserError: the folder holds no such vocoder, or its weights do not fit the shape (the missing, extra and
+            misshapen keys are named).
+    """
+    candidates = find_weights(Path(vocoder_dir))
+    shape_path = find_shape(candidates[0])
+    trained = read_shape(shape_path)
+    generator = SourceFilterGenerator(trained.mel, **asdict(trained.generator))
+    path, state = _generator_state(candidates)
+    load_strict(generator, state, f"{path} (shape from {shape_path})")
+    generator = generator.to(device).eval().requires_grad_(False)
+    return SourceFilterVocoder(generator, asdict(trained.mel), str(vocoder_dir))
+
+
+def read_shape(args_path: Path) -> Trained:
+    """Reads an experiment's args.json.
+
+    Raises:
+        UserError: it describes another model, or lacks a key.
+    """
+    values: Any = read_json(args_path)
+    sections = {name: values.get(name) for name in ("model", "preprocess")} if isinstance(values, dict) else {}
+    if not sections or values.get("model_type") != "SourceFilter":
+        raise UserError(f"{args_path}: describes no source-filter vocoder", 2)
+    try:
+        config = build_config({"model_type": "SourceFilter", **sections}, str(args_path))
+    except ConfigError as error:
+        raise UserError(str(error), 2) from None
+    assert isinstance(config.model, SourceFilterConfig)
+    return Trained(config.model.generator, config.preprocess.mel)
+
+
+def _generator_state(candidates: list[Path]) -> tuple[Path, dict[str, Tensor]]:
+    """The first file that holds a generator, and its weights."""
+    for path in candidates:
+        state = strip_module_prefix(read_weights(path))
+        if any(key.startswith("pitch_head.") for key in state):
+            return path, {key: value.float() for key, value in state.items()}
+    names = ", ".join(path.name for path in candidates)
+    raise UserError(f"{candidates[0].parent}: no source-filter generator in {names}", 2)

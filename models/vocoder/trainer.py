@@ -1,0 +1,241 @@
+"""What the training of every vocoder shares: its clips, its validation, the average of its weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.training.crops import CropSampler
+from models.training.loading import make_loader
+from models.training.trainer import Trainer
+from models.training.window import BatchSize
+from models.vocoder.average import WeightAverage
+from models.vocoder.hifigan.dataset import HiFiGANDataset
+from modules.mel import MelSpectrogram
+from modules.periodicity import periodicity_errors
+from modules.stft_distance import MultiResolutionSTFTDistance
+from modules.weight_norm import fused_state_dict
+from utils.checkpoint import load_strict, read_weights, save_weights
+from utils.errors import UserError
+from utils.logging import logger
+from utils.plot import plot_mels
+
+AVERAGE = "ema.safetensors"  # in a checkpoint: the averaged generator, fused
+
+
+class VocoderBatch(Protocol):
+    """The fields of every vocoder's batch; shapes as in HiFiGANBatch."""
+
+    @property
+    def index(self) -> Tensor: ...
+
+    @property
+    def audio(self) -> Tensor: ...
+
+    @property
+    def mel(self) -> Tensor: ...
+
+
+class VocoderTrainer(Trainer):
+    """Trains a generator on crops against discriminators.
+
+    A subclass owns `build`, which calls `build_data` first and `build_average` last, and beside what every Trainer owns,
+    `resynthesize`. Its train section has segment_size, num_valid_clips and ema_decay.
+    """
+
+    unit = "audio seconds"
+    checkpoint_files = (*Trainer.checkpoint_files, "model_1.safetensors", "optimizer_1.bin")
+    dataset_class: type[HiFiGANDataset] = HiFiGANDataset
+    train_config: Any
+
+    def resynthesize(self, generator: nn.Module, mel: Tensor) -> Tensor:
+        """mel [1, T, n_mel] -> audio float32 [1, N]."""
+        raise NotImplementedError
+
+    def build_data(self) -> None:
+        """Makes the data sets, the sampler, the loader, and what validation measures with."""
+        config, train, accelerator = self.config, self.config.train, self.accelerator
+        self.train_config = train
+        data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
+        mel = config.preprocess.mel
+        self.train_set, self.valid_set = (
+            self.dataset_class(data_dir, split, mel, self.train_config.segment_size) for split in ("train", "valid")
+        )
+        self._check_sets()
+        self.sampler = CropSampler(
+            self.train_set.lengths,
+            train.batch_size,
+            train.random_seed,
+            accelerator.num_processes,
+            accelerator.process_index,
+            train.gradient_accumulation_step,
+        )
+        self.train_loader = make_loader(self.train_set, self.sampler, train, accelerator.device)
+
+        def spectrogram(fmax: float) -> MelSpectrogram:
+            settings = {**asdict(mel), "fmax": fmax}
+            return MelSpectrogram(**settings).to(accelerator.device)
+
+        self.input_mel = spectrogram(mel.fmax)
+        self.loss_mel = spectrogram(mel.sample_rate / 2)  # full band, as in HiFi-GAN's code
+        self.stft_distance = MultiResolutionSTFTDistance().to(accelerator.device)
+        self.played: set[str] = set()  # the recordings that TensorBoard has
+
+    def build_average(self, generator: nn.Module, average: nn.Module) -> None:
+        """Starts the average of the weights, where train.ema_decay asks for one.
+
+        Args:
+            generator: that is trained.
+            average: one of the same shape, without weight norm.
+        """
+        self.average = None
+        if self.train_config.ema_decay is not None:
+            average.to(self.accelerator.device).load_state_dict(fused_state_dict(generator))
+            self.average = WeightAverage(average, self.train_config.ema_decay)
+
+    def measure(self, batch: VocoderBatch) -> BatchSize:
+        """Seconds of audio that are made."""
+        seconds = len(batch.index) * self.train_config.segment_size / self.config.preprocess.sample_rate
+        return BatchSize(seconds, seconds)
+
+    def utterance_ids(self, index: Tensor) -> list[str]:
+        """The ids of a batch's utterances, given its `index` field [B]."""
+        return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
+
+    def counts(self, batch: VocoderBatch) -> dict[str, int]:
+        """Segments, all of one length."""
+        return {"segments": len(batch.index)}
+
+    def after_step(self) -> None:
+        """Takes the step's weights into their average."""
+        if self.average is not None:
+            self.average.update(self.accelerator.unwrap_model(self.model), self.step + 1)
+
+    def _mel_distance(self, real: Tensor, fake: Tensor) -> Tensor:
+        """L1 of the full-band log-mels of audio [B, N]."""
+        return F.l1_loss(self.loss_mel(fake), self.loss_mel(real))
+
+    def _heard_mel(self, batch: VocoderBatch) -> Tensor:
+        """What the generator hears of a batch, [B, F, n_mel]: the acoustic model's mel, or the recording's own."""
+        return batch.mel.float() if batch.mel.shape[1] else self.input_mel(batch.audio, padded=False)
+
+    def _segment(self, batch: VocoderBatch) -> Tensor:
+        """What it shall say, [B, 1, N]."""
+        margin = (batch.audio.shape[1] - self.train_config.segment_size) // 2
+        return batch.audio[:, None, margin : batch.audio.shape[1] - margin]
+
+    def validate(self) -> dict[str, float]:
+        """Distances between recordings and their resynthesis, over the same whole clips each time.
+
+        "mel" is the full-band mel's L1, by which the best checkpoint is chosen; "mel_without_average" the same without
+        the averaging of weights; "stft" the multi-resolution STFT distance; "periodicity" the root mean square
+        difference of periodicity, "voicing" the share of frames whose voicing differs.
+        """
+        torch.backends.cudnn.benchmark = False  # each clip has a length of its own
+        accelerator = self.accelerator
+        generator = accelerator.unwrap_model(self.model)
+        names = ["mel", "stft", "periodicity", "voicing"] + ["mel_without_average"] * (self.average is not None)
+        sums = torch.zeros(len(names), device=accelerator.device)
+        num_clips = min(self.train_config.num_valid_clips, len(self.valid_set))
+        for i in range(accelerator.process_index, num_clips, accelerator.num_processes):
+            real, mel = self._clip(i)
+            fake = self.resynthesize(self._speaker, mel)
+            found = [self._mel_distance(real, fake), self.stft_distance(*_long_enough(fake, real))]
+            found += periodicity_errors(real, fake, **self._pitch_range())
+            if self.average is not None:
+                found.append(self._mel_distance(real, self.resynthesize(generator, mel)))
+            sums += torch.stack(found)
+        figures = dict(zip(names, (accelerator.reduce(sums, "sum") / num_clips).tolist(), strict=True))
+        self._draw_samples()
+        return {**figures, "selection": figures["mel"]}
+
+    @property
+    def _speaker(self) -> nn.Module:
+        """The generator that is measured and exported."""
+        return self.average.module if self.average is not None else self.accelerator.unwrap_model(self.model)
+
+    def _clip(self, row: int) -> tuple[Tensor, Tensor]:
+        """A whole validation clip, [1, N], and what the generator hears of it, [1, T, n_mel]."""
+        device = self.accelerator.device
+        wav, mel = (tensor.to(device)[None] for tensor in self.valid_set.clip(row))
+        return wav, (mel if mel.shape[1] else self.input_mel(wav))
+
+    def _pitch_range(self) -> dict[str, float]:
+        audio = self.config.preprocess
+        return {
+            "sample_rate": audio.sample_rate,
+            "hop_size": audio.hop_size,
+            "f0_min": audio.f0_min,
+            "f0_max": audio.f0_max,
+        }
+
+    def _draw_samples(self) -> None:
+        """Mel and sound of the first validation clips, beside the recordings."""
+        if self.writer is None:
+            return
+        rate = self.config.preprocess.sample_rate
+        for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
+            utt_id = self.valid_set.rows[i]["utt_id"]
+            real, mel = self._clip(i)
+            wavs = {"synthesized": self.resynthesize(self._speaker, mel), "recorded": real}
+            mels = {name: self.input_mel(wav)[0].cpu().numpy() for name, wav in wavs.items()}
+            figure = plot_mels(mels, utt_id, self.config.preprocess.hop_size / rate)
+            self.writer.add_figure(f"mel/{utt_id}", figure, self.step)
+            for name, wav in wavs.items():
+                tag = f"{name}/{utt_id}"
+                if name == "recorded" and tag in self.played:  # it sounds the same at every validation
+                    continue
+                self.played.add(tag)
+                self.writer.add_audio(tag, wav[0].clamp(-1, 1), self.step, rate)
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """The generator's, fused: the averaged ones where there is an average."""
+        return self._speaker.state_dict() if self.average is not None else fused_state_dict(self._speaker)
+
+    def save_more(self, folder: Path) -> None:
+        """Writes the averaged generator."""
+        if self.average is not None:
+            save_weights(folder / AVERAGE, self.average.module.state_dict(), {"step": self.step})
+
+    def load_more(self, folder: Path) -> None:
+        """Reads the averaged generator; where the checkpoint has none, the average starts from its weights."""
+        if self.average is None:
+            return
+        path = folder / AVERAGE
+        if path.is_file():
+            load_strict(self.average.module, read_weights(path), path)
+        else:
+            logger.warning("%s has no %s: the average of the weights starts from its own.", folder, AVERAGE)
+            self.average.module.load_state_dict(fused_state_dict(self.accelerator.unwrap_model(self.model)))
+
+    def _check_sets(self) -> None:
+        """Raises UserError where nothing is left to train on or to measure."""
+        for dataset, split in ((self.train_set, "train"), (self.valid_set, "valid")):
+            if not len(dataset):
+                raise UserError(
+                    f"{dataset.data_dir}/{split}.jsonl is empty: training needs more recordings, or a "
+                    "preprocess.valid_fraction above 0"
+                )
+
+
+@contextmanager
+def trying_algorithms() -> Iterator[None]:
+    """Inside it, cuDNN tries its algorithms for each new shape and keeps the fastest.
+
+    That pays for training steps, which all have the same shapes, and never for whole clips, which all differ.
+    """
+    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = False
+
+
+def _long_enough(*wavs: Tensor) -> list[Tensor]:
+    """Clips [1, N], with silence after them where they are shorter than the STFT distance's longest window."""
+    return [F.pad(wav, (0, max(0, 2048 - wav.shape[1]))) for wav in wavs]
