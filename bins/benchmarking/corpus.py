@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from config.schema import AudioConfig, ExpConfig, PreprocessConfig, VocoderPreprocessConfig
+from config.schema import (
+    AudioConfig,
+    ExpConfig,
+    PitchedVocoderPreprocessConfig,
+    PreprocessConfig,
+    VocoderPreprocessConfig,
+)
 from text.symbols import SYMBOLS
 from utils.jsonl import read_jsonl, write_json, write_jsonl
 from utils.shards import feature_key, shard_name, shard_path, write_shard
@@ -100,7 +106,10 @@ def _acoustic(audio: AudioConfig, rng: np.random.Generator, seconds: float) -> t
 def _clip(audio: AudioConfig, rng: np.random.Generator, seconds: float) -> tuple[dict, dict[str, np.ndarray]]:
     num_frames = max(audio.n_fft // audio.hop_size + 1, round(seconds * audio.sample_rate / audio.hop_size))
     num_samples = num_frames * audio.hop_size
-    return {"num_samples": num_samples}, {"wav": (3000 * rng.standard_normal(num_samples)).astype(np.int16)}
+    arrays = {"wav": (3000 * rng.standard_normal(num_samples)).astype(np.int16)}
+    if isinstance(audio, PitchedVocoderPreprocessConfig):
+        arrays["pitch"] = rng.uniform(100, 300, num_frames).astype(np.float32)
+    return {"num_samples": num_samples}, arrays
 
 
 def write_recordings(seconds: np.ndarray, sample_rate: int, root: Path) -> None:

@@ -108,7 +108,7 @@ def speech(config: ExpConfig, options: Options) -> Iterator[Record]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     mel = config.preprocess.mel
     model = untrained_acoustic_model(config.model, mel.n_mel, device)
-    vocoder = untrained_vocoder(load_config(VOCODER).model, mel.n_mel, device)
+    vocoder = untrained_vocoder(load_config(VOCODER), device)
     synthesizer, frontend, symbols = Synthesizer(model, mel, vocoder, device), Frontend(), SymbolTable(SYMBOLS)
 
     def speak() -> int:
@@ -127,7 +127,7 @@ def speech(config: ExpConfig, options: Options) -> Iterator[Record]:
     median = sorted(times)[len(times) // 2]
     yield {
         "model": f"{config.model_type} + HiFiGAN",
-        **machine(device, next(vocoder.generator.parameters()).dtype),
+        **machine(device, torch.float16 if device.type == "cuda" else torch.float32),
         "batch_size": 1,
         "steps": len(times),
         "seconds_of_speech": rounded(seconds),
@@ -153,12 +153,12 @@ def _mels_from_phones(config: ExpConfig, device: torch.device) -> tuple[Callable
 
 
 def _audio_from_mels(config: ExpConfig, device: torch.device) -> tuple[Callable[[Tensor], object], torch.dtype]:
-    """HiFi-GAN from mels to audio, given numbers of frames [B]."""
+    """A vocoder from mels to audio, given numbers of frames [B]."""
     n_mel = config.preprocess.n_mel
-    vocoder = untrained_vocoder(config.model, n_mel, device)
+    vocoder = untrained_vocoder(config, device)
 
     def speak(frames: Tensor) -> object:
         mels = torch.randn(len(frames), int(frames.max()), n_mel, device=device) - 5
         return vocoder(mels, frames)
 
-    return speak, next(vocoder.generator.parameters()).dtype
+    return speak, torch.float16 if config.model_type == "HiFiGAN" and device.type == "cuda" else torch.float32

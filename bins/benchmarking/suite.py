@@ -26,6 +26,7 @@ from utils.logging import logger
 ROOT = Path(__file__).resolve().parents[2]
 FASTSPEECH2 = "egs/tts/FastSpeech2/exp_config.json"
 HIFIGAN = "egs/vocoder/hifigan/exp_config.json"
+SOURCEFILTER = "egs/vocoder/sourcefilter/exp_config.json"
 
 
 class Entry(NamedTuple):
@@ -58,7 +59,9 @@ def entries(on_gpu: bool) -> list[Entry]:
             train(FASTSPEECH2, 16, "false", 5),
             Entry("inference", FASTSPEECH2),
             Entry("inference", HIFIGAN, most=120),
+            Entry("inference", SOURCEFILTER),
             Entry("speech", FASTSPEECH2),
+            train(SOURCEFILTER, 16, "false", 5),
             Entry("preprocess", FASTSPEECH2, most=120),
             Entry("align", FASTSPEECH2, steps=10, most=120),
             Entry("train", HIFIGAN, ("train.batch_size=2", "train.compile=false"), 1, 240),
@@ -78,6 +81,9 @@ def entries(on_gpu: bool) -> list[Entry]:
         train(FASTSPEECH2, 128, both, 30),
         Entry("inference", HIFIGAN, steps=20),
         Entry("inference", FASTSPEECH2, steps=20),
+        train(SOURCEFILTER, 16, graphs, 50),
+        Entry("train", SOURCEFILTER, ("train.batch_size=16", f"train.compile={graphs}", "train.adversary_start=0"), 50),
+        Entry("inference", SOURCEFILTER, steps=20),
         train(HIFIGAN, 16, both, 20),
         train(FASTSPEECH2, 16, both, 50),
         train(HIFIGAN, 128, both, 10),

@@ -5,11 +5,15 @@ from dataclasses import asdict
 
 import torch
 
+from config.schema import ExpConfig
 from models.tts.fastspeech2.config import FastSpeech2Config
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
-from models.vocoder.hifigan.config import HiFiGANConfig
 from models.vocoder.hifigan.generator import HiFiGANGenerator
 from models.vocoder.hifigan.vocoder import HiFiGANVocoder
+from models.vocoder.load import Vocoder
+from models.vocoder.sourcefilter.config import SourceFilterConfig
+from models.vocoder.sourcefilter.generator import SourceFilterGenerator
+from models.vocoder.sourcefilter.vocoder import SourceFilterVocoder
 from text.symbols import SYMBOLS
 
 
@@ -24,8 +28,12 @@ def untrained_acoustic_model(config: FastSpeech2Config, n_mel: int, device: torc
     return model
 
 
-def untrained_vocoder(config: HiFiGANConfig, n_mel: int, device: torch.device) -> HiFiGANVocoder:
-    """HiFi-GAN, in the precision in which `load_vocoder` would load it."""
+def untrained_vocoder(config: ExpConfig, device: torch.device) -> Vocoder:
+    """The vocoder of an experiment, in the precision in which `load_vocoder` would load it."""
+    mel = config.preprocess.mel
+    if isinstance(config.model, SourceFilterConfig):
+        source_filter = SourceFilterGenerator(mel, **asdict(config.model.generator)).to(device).eval()
+        return SourceFilterVocoder(source_filter.requires_grad_(False), {}, "untrained")
     dtype = torch.float16 if device.type == "cuda" else torch.float32
-    generator = HiFiGANGenerator(n_mel, **asdict(config.generator)).to(device, dtype).eval()
+    generator = HiFiGANGenerator(mel.n_mel, **asdict(config.model.generator)).to(device, dtype).eval()
     return HiFiGANVocoder(generator.requires_grad_(False), {}, "untrained")

@@ -66,9 +66,7 @@ class SourceFilterTrainer(VocoderTrainer):
         super().after_step()
         if self.graphs is not None and self.step + 1 == self.train_config.adversary_start:
             # The recorded steps have no discriminators.
-            self.graphs = make_graphs(
-                self.config.train.compile, self.train_step, self.optimizers, self.accelerator
-            )
+            self.graphs = make_graphs(self.config.train.compile, self.train_step, self.optimizers, self.accelerator)
 
     def train_step(self, batches: Sequence[SourceFilterBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the discriminators, where there are any yet, then one of the generator."""

@@ -161,7 +161,7 @@ def test_a_sentence_sounds_the_same_on_a_gpu():
         adaptor = model.variance_adaptor
         for predictor in (adaptor.pitch_predictor, adaptor.energy_predictor):
             torch.nn.init.zeros_(predictor.linear.weight)  # no rounding error moves a phone to the next bin
-        synthesizer = Synthesizer(model, acoustic.preprocess.mel, untrained_vocoder(vocoder.model, 80, device), device)
+        synthesizer = Synthesizer(model, acoustic.preprocess.mel, untrained_vocoder(vocoder, device), device)
         (speech,) = synthesizer.speak([Script("one", [Piece(list(range(1, 60)), 0.0)], None)])
         waves.append(torch.from_numpy(speech.wav))
     expected, wave = waves
