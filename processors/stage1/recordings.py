@@ -23,7 +23,8 @@ def preprocess_recordings(config: VocoderPreprocessConfig, dataset: str, corpus:
         num_workers: processes, at least 1.
 
     Raises:
-        UserError: no recording is usable, a package is missing, a worker died, or an acoustic model's features lie in that folder.
+        UserError: no recording is usable, a package is missing, a worker died, or an acoustic model's features lie in
+            that folder.
         OSError: the clips cannot be written.
     """
     if isinstance(config, PitchedVocoderPreprocessConfig):
