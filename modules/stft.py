@@ -1,4 +1,4 @@
-"""Short-time Fourier transform and its inverse, framed as `modules.mel.MelSpectrogram`: T frames, T * hop samples."""
+"""Short-time Fourier transform and its inverse with the frames of `modules.mel`: T frames are T * hop_size samples."""
 
 import torch
 import torch.nn.functional as F

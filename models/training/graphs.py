@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -52,9 +52,14 @@ class StepGraphs:
         self._step, self._recorder = step, recorder
         self._recordings: dict[Any, _Recording | None] = {}  # by shapes; None: seen once
 
-    def __call__(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Does the step; the figures are the caller's own."""
-        shapes = tuple(tuple(field.shape for field in batch) for batch in batches)
+    def __call__(self, batches: Sequence[Any], counts: dict[str, Tensor], kind: Hashable = None) -> dict[str, Tensor]:
+        """Does the step; the figures are the caller's own.
+
+        Args:
+            batches, counts: as the step takes them.
+            kind: what the step's kernels depend on beside the shapes; each kind has recordings of its own.
+        """
+        shapes = (kind, *(tuple(field.shape for field in batch) for batch in batches))
         with self._recorder.running():
             if shapes not in self._recordings:
                 if len(self._recordings) < MOST_RECORDINGS:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,10 @@ class Trainer:
     def few_shapes(self, batches: Sequence[Any]) -> Sequence[Any]:
         """The batches of a step, padded further so that few shapes occur: each is a CUDA graph of its own."""
         return batches
+
+    def step_kind(self) -> Hashable:
+        """What the next step's kernels depend on beside the shapes of its batches."""
+        return None
 
     def after_step(self) -> None:
         """Does what a step leads to beside the optimizers' work, and depends on the step's number."""
@@ -308,8 +312,11 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         counts = self._total_counts(batches)
-        step = self.train_step if self.graphs is None else self.graphs
-        losses = step([self.to_device(batch) for batch in batches], counts)
+        on_device = [self.to_device(batch) for batch in batches]
+        if self.graphs is None:
+            losses = self.train_step(on_device, counts)
+        else:
+            losses = self.graphs(on_device, counts, self.step_kind())
         self.after_step()
         self.window.add(torch.cat([batch.index for batch in batches]), size, losses)
         # A look at the loss costs nothing here. A GPU, or other processes, are asked at the log.

@@ -44,8 +44,13 @@ class VocoderBatch(Protocol):
 class VocoderTrainer(Trainer):
     """Trains a generator on crops against discriminators.
 
-    A subclass owns `build`, which calls `build_data` first and `build_average` last, and beside what every Trainer
-    owns, `resynthesize`. Its train section has segment_size, num_valid_clips and ema_decay.
+    <<<<<<< HEAD
+        A subclass owns `build`, which calls `build_data` first and `build_average` last, and beside what every Trainer
+        owns, `resynthesize`. Its train section has segment_size, num_valid_clips and ema_decay.
+    =======
+        A subclass owns `resynthesize` beside what every Trainer's subclass owns; its `build` calls `build_data` first and
+        `build_average` last. Its train section has segment_size, num_valid_clips and ema_decay.
+    >>>>>>> h-light2
     """
 
     unit = "audio seconds"

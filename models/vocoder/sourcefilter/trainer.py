@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.training.graphs import make_graphs
 from models.training.window import Sums
 from models.vocoder.sourcefilter.config import SourceFilterConfig, SourceFilterTrainConfig
 from models.vocoder.sourcefilter.dataset import SourceFilterBatch, SourceFilterDataset
@@ -61,12 +60,18 @@ class SourceFilterTrainer(VocoderTrainer):
         """Whether the step that is being done, or comes next, has discriminators."""
         return self.step >= self.train_config.adversary_start
 
+<<<<<<< HEAD
     def after_step(self) -> None:
         """Takes the step's weights into their average."""
         super().after_step()
         if self.graphs is not None and self.step + 1 == self.train_config.adversary_start:
             # The recorded steps have no discriminators.
             self.graphs = make_graphs(self.config.train.compile, self.train_step, self.optimizers, self.accelerator)
+=======
+    def step_kind(self) -> bool:
+        """Steps with discriminators have other kernels."""
+        return self.has_adversary
+>>>>>>> h-light2
 
     def train_step(self, batches: Sequence[SourceFilterBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the discriminators, where there are any yet, then one of the generator."""
