@@ -44,17 +44,12 @@ class VocoderBatch(Protocol):
 class VocoderTrainer(Trainer):
     """Trains a generator on crops against discriminators.
 
-    <<<<<<< HEAD
-        A subclass owns `build`, which calls `build_data` first and `build_average` last, and beside what every Trainer
-        owns, `resynthesize`. Its train section has segment_size, num_valid_clips and ema_decay.
-    =======
-        A subclass owns `resynthesize` beside what every Trainer's subclass owns; its `build` calls `build_data` first and
-        `build_average` last. Its train section has segment_size, num_valid_clips and ema_decay.
-    >>>>>>> h-light2
+    A subclass owns `resynthesize` beside what every Trainer's subclass owns; its `build` calls `build_data` first and
+    `build_average` last. Its train section has segment_size, num_valid_clips and ema_decay.
     """
 
     unit = "audio seconds"
-    checkpoint_files = (*Trainer.checkpoint_files, "model_1.safetensors", "optimizer_1.bin")
+    checkpoint_files: tuple[str, ...] = (*Trainer.checkpoint_files, "model_1.safetensors", "optimizer_1.bin")
     dataset_class: type[HiFiGANDataset] = HiFiGANDataset
     train_config: Any
 
@@ -170,7 +165,7 @@ class VocoderTrainer(Trainer):
         wav, mel = (tensor.to(device)[None] for tensor in self.valid_set.clip(row))
         return wav, (mel if mel.shape[1] else self.input_mel(wav))
 
-    def _pitch_range(self) -> dict[str, float]:
+    def _pitch_range(self) -> dict[str, Any]:
         audio = self.config.preprocess
         return {
             "sample_rate": audio.sample_rate,

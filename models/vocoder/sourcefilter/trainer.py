@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,10 @@ from models.vocoder.sourcefilter.config import SourceFilterConfig, SourceFilterT
 from models.vocoder.sourcefilter.dataset import SourceFilterBatch, SourceFilterDataset
 from models.vocoder.sourcefilter.discriminators import SourceFilterAdversary
 from models.vocoder.sourcefilter.generator import Generated, PitchReading, SourceFilterGenerator
+from models.vocoder.sourcefilter.load import read_start
 from models.vocoder.trainer import VocoderTrainer, trying_algorithms
 from modules.mel import MelSpectrogram
+from utils.checkpoint import load_strict
 
 RESOLUTIONS = ((2048, 160), (1024, 80), (512, 40))  # of the reconstruction loss: n_fft and mel bands
 _LOG_PITCH_WEIGHT = 10.0  # in the pitch loss, beside the voicing's cross entropy
@@ -36,7 +39,9 @@ class SourceFilterTrainer(VocoderTrainer):
         adversary = SourceFilterAdversary(**asdict(config.model.discriminator))
         self.fuse(generator.blocks, dynamic=False)
         optimizers = [
-            torch.optim.AdamW(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
+            torch.optim.AdamW(
+                model.parameters(), adam.lr, (adam.betas[0], adam.betas[1]), adam.eps, adam.weight_decay, fused=True
+            )
             for model in (generator, adversary)
         ]
         self.model, self.adversary, *self.optimizers = accelerator.prepare(generator, adversary, *optimizers)
@@ -60,18 +65,9 @@ class SourceFilterTrainer(VocoderTrainer):
         """Whether the step that is being done, or comes next, has discriminators."""
         return self.step >= self.train_config.adversary_start
 
-<<<<<<< HEAD
-    def after_step(self) -> None:
-        """Takes the step's weights into their average."""
-        super().after_step()
-        if self.graphs is not None and self.step + 1 == self.train_config.adversary_start:
-            # The recorded steps have no discriminators.
-            self.graphs = make_graphs(self.config.train.compile, self.train_step, self.optimizers, self.accelerator)
-=======
     def step_kind(self) -> bool:
         """Steps with discriminators have other kernels."""
         return self.has_adversary
->>>>>>> h-light2
 
     def train_step(self, batches: Sequence[SourceFilterBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the discriminators, where there are any yet, then one of the generator."""
@@ -155,6 +151,20 @@ class SourceFilterTrainer(VocoderTrainer):
         """mel [1, T, n_mel] -> audio [1, N], float32, at the pitch that the head reads."""
         with self.accelerator.autocast():
             return generator(mel.float()).wav.float()
+
+    def start_from(self, folder: Path) -> None:
+        """Takes over a trained generator, and its discriminators where the folder has them.
+
+        Raises:
+            UserError: the folder holds no source-filter vocoder, or one of another shape or mel.
+        """
+        assert isinstance(self.config.model, SourceFilterConfig)
+        start = read_start(folder, self.config.model.generator, self.config.preprocess.mel)
+        load_strict(self.accelerator.unwrap_model(self.model), start.generator, folder)
+        if self.average is not None:
+            self.average.module.load_state_dict(start.generator)
+        if start.adversary is not None:
+            load_strict(self.accelerator.unwrap_model(self.adversary), start.adversary, folder)
 
 
 def pitch_loss(reading: PitchReading, pitch: Tensor) -> Tensor:
