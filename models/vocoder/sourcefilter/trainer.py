@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,10 @@ from models.vocoder.sourcefilter.config import SourceFilterConfig, SourceFilterT
 from models.vocoder.sourcefilter.dataset import SourceFilterBatch, SourceFilterDataset
 from models.vocoder.sourcefilter.discriminators import SourceFilterAdversary
 from models.vocoder.sourcefilter.generator import Generated, PitchReading, SourceFilterGenerator
+from models.vocoder.sourcefilter.load import read_start
 from models.vocoder.trainer import VocoderTrainer, trying_algorithms
 from modules.mel import MelSpectrogram
+from utils.checkpoint import load_strict
 
 RESOLUTIONS = ((2048, 160), (1024, 80), (512, 40))  # of the reconstruction loss: n_fft and mel bands
 _LOG_PITCH_WEIGHT = 10.0  # in the pitch loss, beside the voicing's cross entropy
@@ -146,6 +149,20 @@ class SourceFilterTrainer(VocoderTrainer):
         """mel [1, T, n_mel] -> audio [1, N], float32, at the pitch that the head reads."""
         with self.accelerator.autocast():
             return generator(mel.float()).wav.float()
+
+    def start_from(self, folder: Path) -> None:
+        """Takes over a trained generator, and its discriminators where the folder has them.
+
+        Raises:
+            UserError: the folder holds no source-filter vocoder, or one of another shape or mel.
+        """
+        assert isinstance(self.config.model, SourceFilterConfig)
+        start = read_start(folder, self.config.model.generator, self.config.preprocess.mel)
+        load_strict(self.accelerator.unwrap_model(self.model), start.generator, folder)
+        if self.average is not None:
+            self.average.module.load_state_dict(start.generator)
+        if start.adversary is not None:
+            load_strict(self.accelerator.unwrap_model(self.adversary), start.adversary, folder)
 
 
 def pitch_loss(reading: PitchReading, pitch: Tensor) -> Tensor:
