@@ -49,7 +49,7 @@ class VocoderTrainer(Trainer):
     """
 
     unit = "audio seconds"
-    checkpoint_files = (*Trainer.checkpoint_files, "model_1.safetensors", "optimizer_1.bin")
+    checkpoint_files: tuple[str, ...] = (*Trainer.checkpoint_files, "model_1.safetensors", "optimizer_1.bin")
     dataset_class: type[HiFiGANDataset] = HiFiGANDataset
     train_config: Any
 
@@ -165,7 +165,7 @@ class VocoderTrainer(Trainer):
         wav, mel = (tensor.to(device)[None] for tensor in self.valid_set.clip(row))
         return wav, (mel if mel.shape[1] else self.input_mel(wav))
 
-    def _pitch_range(self) -> dict[str, float]:
+    def _pitch_range(self) -> dict[str, Any]:
         audio = self.config.preprocess
         return {
             "sample_rate": audio.sample_rate,

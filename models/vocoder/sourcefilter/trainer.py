@@ -39,7 +39,9 @@ class SourceFilterTrainer(VocoderTrainer):
         adversary = SourceFilterAdversary(**asdict(config.model.discriminator))
         self.fuse(generator.blocks, dynamic=False)
         optimizers = [
-            torch.optim.AdamW(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
+            torch.optim.AdamW(
+                model.parameters(), adam.lr, (adam.betas[0], adam.betas[1]), adam.eps, adam.weight_decay, fused=True
+            )
             for model in (generator, adversary)
         ]
         self.model, self.adversary, *self.optimizers = accelerator.prepare(generator, adversary, *optimizers)
