@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bins.preprocess import corpus_folder
 from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config
-from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
+from config.schema import ExpConfig, PitchedVocoderPreprocessConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
@@ -42,6 +42,7 @@ class Work(NamedTuple):
     teacher: "TeacherForced"
     features: ShardReader  # that it was trained on
     audio: "AlignedAudio"
+    pitch: PitchedVocoderPreprocessConfig | None  # how the vocoder's pitch is read; None: it learns from none
     wav_paths: Mapping[str, Path]  # utt_id -> recording
     fingerprint: str  # of all that a shard depends on
     shards_dir: Path
@@ -101,7 +102,9 @@ def check_fit(config: ExpConfig, experiment: "Experiment") -> None:
         UserError: the configuration is no vocoder's, the model is a published one, or their mels differ.
     """
     if not isinstance(config.preprocess, VocoderPreprocessConfig):
-        raise UserError(f"--config describes a {config.model_type}, not a vocoder: give egs/vocoder/hifigan's", 2)
+        raise UserError(
+            f"--config describes a {config.model_type}, not a vocoder: give that of a recipe in egs/vocoder", 2
+        )
     if experiment.published:
         raise UserError(
             f"--acoustic_dir {experiment.root}: a published model; the features that it was trained on are not here", 2
@@ -156,6 +159,9 @@ def _make(
     weights = own_weights(experiment)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     inputs = [FORMAT, digest, read_json(data_dir / LOCK)["inputs"]]
+    pitched = config.preprocess if isinstance(config.preprocess, PitchedVocoderPreprocessConfig) else None
+    if pitched is not None:
+        inputs.append([pitched.pitch_extractor, pitched.f0_min, pitched.f0_max])
     fingerprint = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     lock = {
         "preprocess": section_of_lock(config.preprocess),
@@ -179,7 +185,8 @@ def _make(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     teacher = TeacherForced(load_own_model(experiment), data_dir, SPLITS, device)
     wav_paths = {utterance.utt_id: utterance.wav_path for utterance in read_corpus(dataset, corpus_dir).utterances}
-    work = Work(teacher, ShardReader(data_dir), AlignedAudio(experiment.preprocess), wav_paths, fingerprint, shards_dir)
+    audio = AlignedAudio(experiment.preprocess)
+    work = Work(teacher, ShardReader(data_dir), audio, pitched, wav_paths, fingerprint, shards_dir)
     shards_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / LOCK).unlink(missing_ok=True)
     headers = _make_shards(work)
@@ -227,6 +234,7 @@ def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoo
     """Computes and writes the shard that holds what the acoustic model's shard of this name does."""
     import numpy as np
 
+    from processors.clips import clip_pitch
     from processors.skip import SkipUtterance
 
     def read(row: Mapping[str, Any]) -> "np.ndarray | SkipUtterance":
@@ -248,6 +256,8 @@ def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoo
             raise UserError(f"{row['utt_id']}: the acoustic model made a mel of no numbers: its training went wrong")
         arrays[feature_key(row["utt_id"], "mel")] = np.ascontiguousarray(mel, np.float16)
         arrays[feature_key(row["utt_id"], "wav")] = wav
+        if work.pitch is not None:
+            arrays[feature_key(row["utt_id"], "pitch")] = clip_pitch(work.pitch, wav)
         records.append({"utt_id": row["utt_id"], "speaker": row["speaker"], "num_samples": len(wav), "shard": name})
     for place, found in audio.items():
         if isinstance(found, SkipUtterance):

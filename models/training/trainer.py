@@ -50,7 +50,12 @@ class Trainer:
     unit = "items"
     data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
     # Files that every checkpoint has.
-    checkpoint_files = ("model.safetensors", "optimizer.bin", "custom_checkpoint_0.pkl", "random_states_0.pkl")
+    checkpoint_files: tuple[str, ...] = (
+        "model.safetensors",
+        "optimizer.bin",
+        "custom_checkpoint_0.pkl",
+        "random_states_0.pkl",
+    )
 
     def __init__(
         self, config: ExpConfig, exp_dir: Path, resume_from: Path | None = None, start_from: Path | None = None

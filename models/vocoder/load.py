@@ -59,5 +59,6 @@ def model_type(vocoder_dir: Path) -> str:
     except (OSError, ValueError):
         return PUBLISHED  # whose loader says what is wrong with the file
     named = values.get("model_type") if isinstance(values, dict) else None
-    is_vocoder = isinstance(named, str) and named in MODELS and find_model(named).role == "vocoder"
-    return named if is_vocoder else PUBLISHED
+    if isinstance(named, str) and named in MODELS and find_model(named).role == "vocoder":
+        return named
+    return PUBLISHED

@@ -144,8 +144,9 @@ def update(
         path.unlink(missing_ok=True)
     num_stale = sum(len(plan.utterances) for plan in stale)
     if stale:
-        with_pitch = isinstance(config, PreprocessConfig | PitchedVocoderPreprocessConfig)
-        pitch = f" ({config.pitch_extractor} pitch)" if with_pitch else ""
+        pitch = ""
+        if isinstance(config, PreprocessConfig | PitchedVocoderPreprocessConfig):
+            pitch = f" ({config.pitch_extractor} pitch)"
         print(
             f"{total - num_stale:,} are up to date; making features of {num_stale:,}{pitch} "
             f"in {count_processes(num_workers, len(stale))} processes",

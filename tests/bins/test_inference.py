@@ -12,9 +12,12 @@ from safetensors.torch import save_file
 
 from bins.inference import main
 from config.load import build_config, to_dict
+from config.schema import MelSettings
 from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
 from models.vocoder.hifigan.config import GeneratorConfig
 from models.vocoder.hifigan.generator import HiFiGANGenerator
+from models.vocoder.sourcefilter.config import SourceFilterGeneratorConfig
+from models.vocoder.sourcefilter.generator import SourceFilterGenerator
 from modules.griffin_lim import GriffinLim
 from text.symbols import SYMBOLS
 from utils.audio_io import write_wav
@@ -124,6 +127,23 @@ def test_single_writes_wav_and_picture_named_by_the_text(capsys, experiment, voc
     assert "Warning" not in output
     seconds, _, _ = LAST_LINE.search(output.splitlines()[-1]).groups()
     assert float(seconds) == pytest.approx(info.frames / 22050, abs=0.01)
+
+
+def test_a_vocoder_of_another_kind_speaks_as_well(capsys, experiment, tmp_path):
+    folder, shape = tmp_path / "light", SourceFilterGeneratorConfig(8, 8, 1, 3, 8, 3)
+    mel = MelSettings(22050, 1024, 1024, 256, 80, 0.0, 8000.0)
+    folder.mkdir()
+    args = {"model_type": "SourceFilter", "model": dataclasses.asdict(shape), "preprocess": dataclasses.asdict(mel)}
+    (folder / "args.json").write_text(json.dumps(args))
+    generator = SourceFilterGenerator(mel, **dataclasses.asdict(shape))
+    save_file(generator.state_dict(), folder / "ema.safetensors")
+    flags = ("--infer_output_dir", tmp_path / "out", "--vocoder_dir", folder)
+    run(capsys, experiment, *single(), *flags)
+    assert soundfile.info(tmp_path / "out/hello_there.wav").frames == (4 + 3 + 1) * 4 * 256
+    args["preprocess"]["fmax"] = 7600.0
+    (folder / "args.json").write_text(json.dumps(args))
+    message = fails(capsys, experiment, *single(), *flags)
+    assert "fmax: 8000 (acoustic model), 7600 (vocoder)" in message
 
 
 def test_the_default_folder_and_nothing_overwritten(capsys, experiment):

@@ -18,6 +18,7 @@ from models.tts.fastspeech2.dataset import FastSpeech2Dataset, read_stats
 from models.tts.fastspeech2.model import FastSpeech2
 from models.tts.fastspeech2.teacher_forced import forced
 from models.vocoder.hifigan.dataset import HiFiGANDataset
+from models.vocoder.sourcefilter.dataset import SourceFilterDataset
 from modules.mel import MelSpectrogram
 from preprocessors import read_corpus
 from processors.acoustic import FeatureExtractor
@@ -136,6 +137,19 @@ def test_audio_and_mel_lie_on_the_features_frame_by_frame(place):
         first = acoustic["first_frame"] * 256
         recorded, _ = read_audio(place / f"LJSpeech/wavs/{row['utt_id']}.wav")
         assert np.array_equal(wav.numpy(), to_pcm16(recorded[first : first + len(wav), 0]))
+
+
+def test_a_vocoder_with_a_source_finds_the_recordings_pitch(place):
+    values = json.loads((place / "exp_config.json").read_text())
+    (place / "exp_config.json").write_text(json.dumps({**values, "model_type": "SourceFilter"}))
+    main(flags(place))
+    dataset = SourceFilterDataset(place / "vocoder/LJSpeech-voice", "valid", MEL, 8192)
+    (wav, mel), pitch = dataset.clip(0), dataset.pitch(0)
+    assert len(mel) == len(pitch) == len(wav) // 256
+    assert (pitch > 0).float().mean() > 0.3
+    before = (place / "vocoder/LJSpeech-voice/preprocess.lock.json").read_bytes()
+    main([*flags(place), "--set=preprocess.f0_min=90"])
+    assert (place / "vocoder/LJSpeech-voice/preprocess.lock.json").read_bytes() != before
 
 
 def test_mels_are_the_models_teacher_forced_ones_whatever_the_batches(place, monkeypatch):

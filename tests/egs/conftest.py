@@ -30,7 +30,7 @@ class Recipe:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a repository"  # the space is part of the test
-        for part in ("_shared", "tts/FastSpeech2", "vocoder/hifigan"):
+        for part in ("_shared", "tts/FastSpeech2", "vocoder/hifigan", "vocoder/sourcefilter"):
             shutil.copytree(REPO / "egs" / part, self.root / "egs" / part)
         self.bin = folder / "bin"
         self.bin.mkdir()

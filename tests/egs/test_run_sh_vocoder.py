@@ -22,18 +22,19 @@ def vocoder(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def programs(recipe: Recipe) -> list[list[str]]:
+def programs(recipe: Recipe, folder: str = "egs/vocoder/hifigan") -> list[list[str]]:
     """What the last run of the vocoder's recipe started, with which flags, but for --config."""
-    config = "--config=egs/vocoder/hifigan/exp_config.json"
+    config = f"--config={folder}/exp_config.json"
     assert all(call["args"][1] == config for call in recipe.calls)
     return [[call["args"][0], *call["args"][2:]] for call in recipe.calls]
 
 
-def test_the_vocoders_stages_call_their_programs(vocoder: Recipe) -> None:
+@pytest.mark.parametrize("place", ["egs/vocoder/hifigan", "egs/vocoder/sourcefilter"])
+def test_the_vocoders_stages_call_their_programs(vocoder: Recipe, place: str) -> None:
     def run(*flags: str) -> list[list[str]]:
-        done = vocoder.run(*flags, script=VOCODER)
+        done = vocoder.run(*flags, script=f"{place}/run.sh")
         assert done.returncode == 0, done.stderr
-        return programs(vocoder)
+        return programs(vocoder, place)
 
     train = ["bins/train.py", "--exp_name=x"]
     published = "--resume_from_ckpt_path=published"

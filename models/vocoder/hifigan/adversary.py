@@ -9,7 +9,7 @@ from models.vocoder.hifigan.config import DiscriminatorConfig
 from models.vocoder.hifigan.discriminators import HiFiGANDiscriminator, Judgement
 
 
-class HiFiGANAdversary(Adversary, HiFiGANDiscriminator):
+class HiFiGANAdversary(Adversary, HiFiGANDiscriminator):  # type: ignore[misc]  # two forwards: the first counts
     """The discriminators of periods and of scales."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:

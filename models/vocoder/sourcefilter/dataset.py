@@ -18,7 +18,7 @@ from utils.errors import UserError
 class SourceFilterBatch(NamedTuple):
     """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
 
-    index: Tensor  # [B] int64, rows of the data set's manifest
+    index: Tensor  # type: ignore[assignment]  # [B] int64, rows of the data set's manifest
     audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
     mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
     pitch: Tensor  # [B, F] float32, Hz, 0 = unvoiced

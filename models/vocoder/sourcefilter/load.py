@@ -16,6 +16,7 @@ from models.vocoder.sourcefilter.vocoder import SourceFilterVocoder
 from utils.checkpoint import load_strict, read_weights, strip_module_prefix
 from utils.errors import UserError
 from utils.jsonl import read_json
+from utils.logging import logger
 
 
 class Trained(NamedTuple):
@@ -23,6 +24,13 @@ class Trained(NamedTuple):
 
     generator: SourceFilterGeneratorConfig
     mel: MelSettings
+
+
+class Start(NamedTuple):
+    """Weights to start from."""
+
+    generator: dict[str, Tensor]
+    adversary: dict[str, Tensor] | None  # None: the folder has no discriminators
 
 
 def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") -> SourceFilterVocoder:
@@ -62,6 +70,35 @@ def read_shape(args_path: Path) -> Trained:
         raise UserError(str(error), 2) from None
     assert isinstance(config.model, SourceFilterConfig)
     return Trained(config.model.generator, config.preprocess.mel)
+
+
+def read_start(folder: Path, shape: SourceFilterGeneratorConfig, mel: MelSettings) -> Start:
+    """Reads what a new training takes over from a trained vocoder.
+
+    Args:
+        folder: as `load_vocoder` takes it.
+        shape: of the generator that is to start from it.
+        mel: that it is to be trained on.
+
+    Raises:
+        UserError: the folder holds no such vocoder, or one of another shape or mel; the fields are named.
+    """
+    candidates = find_weights(folder)
+    trained = read_shape(find_shape(candidates[0]))
+    sections = (("model", trained.generator, shape), ("preprocess", trained.mel, mel))
+    different = [
+        f"{section}.{name}: {value} there, {asdict(here)[name]} here"
+        for section, there, here in sections
+        for name, value in asdict(there).items()
+        if value != asdict(here)[name]
+    ]
+    if different:
+        raise UserError(f"{folder}: not the vocoder of this configuration; {'; '.join(different)}", 2)
+    path, state = _generator_state(candidates)
+    discriminators = path.with_name("model_1.safetensors")
+    if not discriminators.is_file():
+        logger.warning("%s has no discriminators: new ones are trained.", path.parent)
+    return Start(state, read_weights(discriminators) if discriminators.is_file() else None)
 
 
 def _generator_state(candidates: list[Path]) -> tuple[Path, dict[str, Tensor]]:

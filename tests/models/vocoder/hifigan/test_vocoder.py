@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from config.load import REPO_ROOT, load_config
-from models.vocoder.hifigan import vocoder as vocoder_module
+from models.vocoder import chunked
 from models.vocoder.hifigan.generator import HiFiGANGenerator
 from models.vocoder.hifigan.vocoder import HiFiGANVocoder
 
@@ -66,14 +66,14 @@ def test_nothing_beyond_the_receptive_field_is_heard_and_its_border_is(vocoder):
 def test_chunks_are_the_whole(vocoder, monkeypatch, size):
     mel = torch.rand(61, N_MEL)
     whole = vocoder.generator(mel.T[None])[0, 0]
-    monkeypatch.setattr(vocoder_module, "CPU_FRAMES", size)
+    monkeypatch.setattr(HiFiGANVocoder, "cpu_frames", size)
     chunked = vocoder(mel[None], torch.tensor([61]))[0]
     assert whole.std() > 1e-2
     torch.testing.assert_close(chunked, whole, rtol=0, atol=1e-6)
 
 
 def test_no_more_frames_are_made_at_once_than_allowed(vocoder, monkeypatch):
-    monkeypatch.setattr(vocoder_module, "CPU_FRAMES", 8)
+    monkeypatch.setattr(HiFiGANVocoder, "cpu_frames", 8)
     seen = []
     vocoder.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
     vocoder(torch.randn(2, 400, N_MEL), torch.tensor([400, 3]))
@@ -82,7 +82,7 @@ def test_no_more_frames_are_made_at_once_than_allowed(vocoder, monkeypatch):
 
 
 def test_a_stream_starts_early_and_is_the_whole(vocoder, monkeypatch):
-    monkeypatch.setattr(vocoder_module, "CPU_FRAMES", 40)
+    monkeypatch.setattr(HiFiGANVocoder, "cpu_frames", 40)
     seen = []
     vocoder.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
     mel = torch.rand(200, N_MEL)
@@ -118,7 +118,7 @@ def test_values_beyond_half_precision_are_made_in_single(vocoder, caplog):
 @pytest.mark.gpu
 @pytest.mark.parametrize("frames", [12_000, 30])
 def test_a_gpu_says_in_half_precision_what_a_cpu_says(vocoder, monkeypatch, frames):
-    monkeypatch.setattr(vocoder_module, "GPU_FRAMES", frames)
+    monkeypatch.setattr(chunked, "GPU_FRAMES", frames)
     mel, lengths = torch.rand(3, 50, N_MEL), torch.tensor([50, 3, 27])
     expected = vocoder(mel, lengths)
     vocoder.generator.to("cuda", torch.float16)
