@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from config.load import ConfigError, load_config
@@ -118,8 +120,6 @@ def test_the_experiment_is_a_vocoder_as_it_is(trained, small_config):
 
 
 def test_clips_without_pitch_are_an_error(trained, clips):
-    from safetensors.numpy import load_file, save_file
-
     path = clips / "shards/shard-00000.safetensors"
     save_file({key: value for key, value in load_file(path).items() if not key.endswith(".pitch")}, path)
     with pytest.raises(UserError, match="have no pitch"):
@@ -137,3 +137,37 @@ def test_unusable_settings_are_named(small_config):
     for key, (value, message) in wrong.items():
         with pytest.raises(ConfigError, match=message):
             load_config(small_config, [f"{key.strip()}={value}"])
+
+
+def test_fine_tuning_starts_from_the_weights_and_hears_the_acoustic_models_mels(trained, clips, monkeypatch):
+    first = trained("first")
+    path = clips / "shards/shard-00000.safetensors"
+    tensors = load_file(path)
+    mels = {
+        key.replace(".wav", ".mel"): np.full((len(wav) // 64, 16), -3.0, np.float16)
+        for key, wav in tensors.items()
+        if key.endswith(".wav")
+    }
+    save_file({**tensors, **mels}, path)
+    heard = []
+    original = SourceFilterTrainer._heard_mel
+    monkeypatch.setattr(
+        SourceFilterTrainer, "_heard_mel", lambda self, batch: heard.append(original(self, batch)) or heard[-1]
+    )
+    # Steps of no length: what comes out is what it started from.
+    still = ("train.adam.lr=1e-30", "train.max_steps=1", "train.adversary_start=0")
+    second = trained("second", *still, start_from=newest(first))
+    assert all((mel[mel > -11] == -3).all() for mel in heard)
+    before, after = weights(first), weights(second)
+    for name, weight in before.items():
+        if name.startswith(("ema", "model_1")):
+            torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-4)
+    with pytest.raises(UserError, match=r"model\.channels: 16 there, 24 here"):
+        trained("third", "model.channels=24", start_from=first)
+
+
+def test_without_discriminators_to_start_from_new_ones_are_trained(trained, capsys):
+    first = trained("first", "train.max_steps=3")
+    (newest(first) / "model_1.safetensors").unlink()
+    trained("second", "train.max_steps=1", start_from=first)
+    assert "has no discriminators" in capsys.readouterr().out
