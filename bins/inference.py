@@ -55,7 +55,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--infer_dataset", help="the data set to speak from (batch)")
     parser.add_argument("--infer_testing_set", choices=SETS, help="which part of it (batch)")
     parser.add_argument("--infer_speaker_name", help="the voice of a model with several")
-    parser.add_argument("--vocoder_dir", type=Path, help="a HiFi-GAN's folder; default: Griffin-Lim, no network")
+    parser.add_argument("--vocoder_dir", type=Path, help="a vocoder's folder; default: Griffin-Lim, no network")
     for feature in ("pitch", "energy", "duration"):
         parser.add_argument(f"--{feature}_control", type=_factor, default=1.0, metavar="FACTOR", help="default: 1.0")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of --config")

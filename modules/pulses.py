@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SMALLEST_SINE = 1e-4  # below it the kernel is at its limit, H
+_UNITS_A_PERIOD = 1 << 32
 
 
 def pulse_phases(pitch: Tensor, hop_size: int, sample_rate: int) -> Tensor:
@@ -28,9 +29,10 @@ def pulse_phases(pitch: Tensor, hop_size: int, sample_rate: int) -> Tensor:
         line to the frame's own pitch starts, and in the middle of the last frame. The first is 0.
     """
     left, right = _line_ends(pitch.float())
-    # In double precision: a minute of speech has thousands of periods.
     periods = (left.double() + right.double()) * (hop_size / 2 / sample_rate)
-    return F.pad(periods.cumsum(1)[:, :-1], (1, 0)).remainder(1).float()
+    # Exact sums of whole numbers: a minute of speech has thousands of periods, and a GPU adds floats in varying order.
+    units = (periods * _UNITS_A_PERIOD).round().long().cumsum(1)[:, :-1]
+    return F.pad(units.remainder(_UNITS_A_PERIOD).double() / _UNITS_A_PERIOD, (1, 0)).float()
 
 
 def pulses(pitch: Tensor, phases: Tensor, hop_size: int, sample_rate: int) -> Tensor:

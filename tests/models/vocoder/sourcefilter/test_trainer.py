@@ -1,9 +1,12 @@
 """Stage 2 of the source-filter vocoder: losses, checkpoints, and going on from them."""
 
 import re
+import shutil
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from config.load import ConfigError, load_config
@@ -95,6 +98,30 @@ def test_recorded_steps_give_the_same_weights(trained, request, on_cpu):
         torch.testing.assert_close(recorded[name], weight, atol=1e-5, rtol=1e-5, msg=f"{name}: {{}}".format)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", ["false", '"graphs"', "true"])
+def test_resumed_on_a_gpu_is_uninterrupted_bit_for_bit(trained, deterministic, compiled):
+    setting = ("train.max_steps=9", "train.valid_every=9", f"train.compile={compiled}")
+    exp_dir = trained("first", *setting)
+    whole = weights(exp_dir)
+    shutil.rmtree(newest(exp_dir))
+    assert newest(exp_dir).name == "step-0000006"
+    assert same(whole, weights(trained("first", *setting, resume=True)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", ['"graphs"', '"kernels"', "true"])
+def test_compiled_steps_train_as_written_ones_on_a_gpu(trained, compiled):
+    setting = ("train.max_steps=40", "train.adversary_start=20", "train.valid_every=40", "train.save_every=40")
+    losses = []
+    for name, choice in (("written", "false"), ("compiled", compiled)):
+        folder = trained(name, *setting, f"train.compile={choice}", "train.mixed_precision=no")
+        events = EventAccumulator(str(folder / "log")).Reload().Scalars("train/mel")
+        losses.append([event.value for event in events])
+    # A recording draws other noise and phases than the step as it is written.
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_the_losses_fall(trained, capsys, precision):
     trained(
@@ -118,8 +145,6 @@ def test_the_experiment_is_a_vocoder_as_it_is(trained, small_config):
 
 
 def test_clips_without_pitch_are_an_error(trained, clips):
-    from safetensors.numpy import load_file, save_file
-
     path = clips / "shards/shard-00000.safetensors"
     save_file({key: value for key, value in load_file(path).items() if not key.endswith(".pitch")}, path)
     with pytest.raises(UserError, match="have no pitch"):
@@ -137,3 +162,37 @@ def test_unusable_settings_are_named(small_config):
     for key, (value, message) in wrong.items():
         with pytest.raises(ConfigError, match=message):
             load_config(small_config, [f"{key.strip()}={value}"])
+
+
+def test_fine_tuning_starts_from_the_weights_and_hears_the_acoustic_models_mels(trained, clips, monkeypatch):
+    first = trained("first")
+    path = clips / "shards/shard-00000.safetensors"
+    tensors = load_file(path)
+    mels = {
+        key.replace(".wav", ".mel"): np.full((len(wav) // 64, 16), -3.0, np.float16)
+        for key, wav in tensors.items()
+        if key.endswith(".wav")
+    }
+    save_file({**tensors, **mels}, path)
+    heard = []
+    original = SourceFilterTrainer._heard_mel
+    monkeypatch.setattr(
+        SourceFilterTrainer, "_heard_mel", lambda self, batch: heard.append(original(self, batch)) or heard[-1]
+    )
+    # Steps of no length: what comes out is what it started from.
+    still = ("train.adam.lr=1e-30", "train.max_steps=1", "train.adversary_start=0")
+    second = trained("second", *still, start_from=newest(first))
+    assert all((mel[mel > -11] == -3).all() for mel in heard)
+    before, after = weights(first), weights(second)
+    for name, weight in before.items():
+        if name.startswith(("ema", "model_1")):
+            torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-4)
+    with pytest.raises(UserError, match=r"model\.channels: 16 there, 24 here"):
+        trained("third", "model.channels=24", start_from=first)
+
+
+def test_without_discriminators_to_start_from_new_ones_are_trained(trained, capsys):
+    first = trained("first", "train.max_steps=3")
+    (newest(first) / "model_1.safetensors").unlink()
+    trained("second", "train.max_steps=1", start_from=first)
+    assert "has no discriminators" in capsys.readouterr().out
