@@ -1,10 +1,12 @@
-# Two targets people type; each sets up the virtual environment by itself:
+# Targets that people type; each sets up the virtual environment by itself:
 #   make demo    speech from a small corpus made on the spot, in minutes, without a GPU
 #   make test    every test
+#   make say TEXT="Good morning."    speech from the voice in egs/voice, in the folder said
 # Also: make lint (style and types), make setup (the environment alone).
 # PYTHON=python3.12 chooses another interpreter. UV_TORCH_BACKEND=cpu keeps CUDA's packages away where torch comes from the internet.
 
 PYTHON ?= python3
+export TEXT
 VENV := .venv
 EXTRAS := dev,demo,pitch
 STAMP := $(VENV)/.lyre-installed
@@ -12,10 +14,13 @@ STAMP := $(VENV)/.lyre-installed
 # Where Python may not keep what it compiled, every start compiles torch again: 10 seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint setup
+.PHONY: demo test say lint setup
 
 demo: setup
 	@sh egs/demo/run.sh
+
+say: setup
+	@sh egs/say.sh "$$TEXT"
 
 test: setup
 	@$(VENV)/bin/python -m pytest

@@ -158,7 +158,7 @@ def table(about: Record, results: Sequence[Record], failures: Mapping[str, str])
             f"{record['share_of_matmul']:.1%}" if "share_of_matmul" in record else "",
         ]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    lines += ["", *(f"- Failed: {name}: {error}" for name, error in failures.items())]
+    lines += ["", *(f"- Not measured: {name}: {error}" for name, error in failures.items())]
     return "\n".join(lines).rstrip() + "\n"
 
 

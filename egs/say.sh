@@ -1,0 +1,16 @@
+#!/bin/sh
+# Speaks with the voice in egs/voice: sh egs/say.sh "Good morning." The wav goes to the folder `said` where you stand.
+set -eu
+
+case ${1-} in
+    '' | -h | --help)
+        echo 'Usage: sh egs/say.sh "A sentence, or a whole text."   (or: make say TEXT="...")' >&2
+        [ -n "${1-}" ] && exit 0 || exit 2
+        ;;
+esac
+here=$PWD
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+if [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; else python=${PYTHON:-python3}; fi
+cd "$root"
+exec "$python" bins/inference.py --infer_expt_dir egs/voice/fastspeech2 --vocoder_dir egs/voice/vocoder \
+    --infer_mode single --infer_text "$*" --infer_output_dir "$here/said"
