@@ -78,7 +78,7 @@ class SourceFilterTrainConfig(TrainConfig):
     final_lr_ratio: float = 0.02  # share of adam.lr that is left at the last step, along a cosine
     segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
     adversary_start: int = 6000  # steps without discriminators, a quarter as long; then they join
-    predicted_pitch: float = 0.25  # share of the segments after adversary_start whose source has the head's pitch
+    predicted_pitch: float = 0.5  # share of the segments after adversary_start whose source has the head's pitch
     mel_loss_weight: float = 45.0
     feature_loss_weight: float = 2.0
     pitch_loss_weight: float = 1.0

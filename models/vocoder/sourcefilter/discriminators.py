@@ -11,8 +11,11 @@ from models.vocoder.hifigan.discriminators import LEAKY_SLOPE, Judgement, MultiP
 from modules.stft import FramedSTFT
 from modules.weight_norm import add_weight_norm
 
-_SCALE = 16.0  # speech has spectra of about a sixteenth, where white noise of full scale has 1
-_EPSILON = 1e-9  # under the root, so that its gradient stays finite at silence
+# Magnitudes to this power, so that quiet bins count as well: after 600 steps beside 600 with plain magnitudes, 16 clips
+# had a predicted MOS of 4.04 (3.99).
+_COMPRESSION = 0.3
+_SCALE, _OFFSET = 4.0, 1.5  # bring what speech then has, 0.1 to 1, to about -1 to 2
+_EPSILON = 1e-8  # of the power, so that its gradient stays finite at silence
 
 
 class SpectrogramDiscriminator(nn.Module):
@@ -44,7 +47,8 @@ class SpectrogramDiscriminator(nn.Module):
         """
         with torch.autocast(wav.device.type, enabled=False):
             bins = self.stft(wav[:, 0].float())
-            x = (bins.real.square() + bins.imag.square() + _EPSILON).sqrt().unsqueeze(1) * _SCALE
+            power = bins.real.square() + bins.imag.square() + _EPSILON
+            x = power.pow(_COMPRESSION / 2).unsqueeze(1) * _SCALE - _OFFSET
         if x.is_cuda:
             x = x.contiguous(memory_format=torch.channels_last)
         features = []

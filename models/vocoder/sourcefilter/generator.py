@@ -22,6 +22,8 @@ from modules.pulses import pulse_phases, pulses
 from modules.stft import FramedSTFT
 
 LOWEST_PITCH, HIGHEST_PITCH = 55.0, 1000.0  # Hz, of what the head may say
+# The voicing from which there are pulses. Below 0: the network can damp pulses, and cannot make those that are missing.
+VOICED_FROM = -1.5
 NOISE_PERIOD = 1 << 17  # samples of fixed noise, 6 s at the usual rate
 _USUAL_LOG_PITCH = 5.3  # ln of 200 Hz, where the head starts
 _MEL_SCALE = 5.0  # of the log mel's values
@@ -34,7 +36,7 @@ class PitchReading(NamedTuple):
     """Shapes: B utterances, T frames. All float32."""
 
     log_pitch: Tensor  # [B, T] ln Hz, defined where there is no voice, too
-    voicing: Tensor  # [B, T] logit: above 0 is voiced
+    voicing: Tensor  # [B, T] logit: above 0 is probably voiced
 
 
 class Source(NamedTuple):
@@ -201,7 +203,7 @@ class SourceFilterGenerator(nn.Module):
 def heard_pitch(reading: PitchReading) -> Tensor:
     """What the head reads as a source takes it: [B, T] Hz, 0 = unvoiced, without a gradient."""
     hertz = reading.log_pitch.detach().exp().clamp(LOWEST_PITCH, HIGHEST_PITCH)
-    return torch.where(reading.voicing.detach() > 0, hertz, 0.0)
+    return torch.where(reading.voicing.detach() > VOICED_FROM, hertz, 0.0)
 
 
 def _magnitude(log_magnitude: Tensor) -> Tensor:
