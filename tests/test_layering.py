@@ -1,6 +1,7 @@
-"""Who may import whom, checked in the syntax tree of every file, imports inside functions included."""
+"""Who may import whom, in the syntax tree of every file, imports inside functions included; and ARCHITECTURE.md."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ THIRD_PARTY = {
     "config": {"json5"},
     "utils": {"numpy", "torch", "safetensors", "soundfile", "soxr", "matplotlib", "tensorboard", "tqdm"},
 }
+ARCHITECTURE = (REPO / "ARCHITECTURE.md").read_text(encoding="utf-8")
 FILES = sorted(path for package in MAY_IMPORT for path in (REPO / package).rglob("*.py"))
 
 
@@ -128,3 +130,32 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize("program", sorted(p.name for p in (REPO / "bins").glob("[!_]*.py")))
 def test_help_imports_nothing_heavy(program: str, tmp_path: Path) -> None:
     assert heavy_imports(str(REPO / "bins" / program), "--help", cwd=tmp_path) == set()
+
+
+def test_every_file_has_a_line_and_every_line_a_file() -> None:
+    listed = re.findall(r"^\| `([\w/]+\.py)` \| \S", ARCHITECTURE, re.MULTILINE)
+    files = [path.relative_to(REPO).as_posix() for package in MAY_IMPORT for path in (REPO / package).rglob("*.py")]
+    assert len(set(listed)) == len(listed)
+    # A package's __init__.py needs a line only if it holds more than the package's docstring and declaration.
+    expected = {name for name in files if not name.endswith("__init__.py")} | {"preprocessors/__init__.py"}
+    assert set(listed) == expected
+
+
+def test_every_path_in_the_text_exists() -> None:
+    folders = (REPO, REPO / "processors/stage1")
+    for name in set(re.findall(r"`((?:[\w.]+/)+[\w.]*)`", ARCHITECTURE)) - {
+        "preprocessors/vctk.py",
+        "tests/preprocessors/test_vctk.py",
+    }:
+        if name.startswith(("data/", "ckpts/")):
+            continue
+        assert any((folder / name).exists() for folder in folders), name
+
+
+def test_the_layers_are_those_that_the_tests_enforce() -> None:
+    table = ARCHITECTURE.partition("## Layers")[2].partition("## How to add")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.MULTILINE))
+    assert rows.keys() == MAY_IMPORT.keys()
+    for package, allowed in MAY_IMPORT.items():
+        if package != "bins":
+            assert set(re.findall(r"`(\w+)`", rows[package])) == allowed, package
