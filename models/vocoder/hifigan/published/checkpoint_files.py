@@ -47,7 +47,7 @@ def find_weights(vocoder_dir: Path) -> list[Path]:
             return found
     names = sorted(p.name + "/" * p.is_dir() for p in vocoder_dir.iterdir())
     listing = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    raise UserError(f"{vocoder_dir}: no HiFi-GAN vocoder. Looked for: {_LOOKED_FOR}. Found: {listing or 'nothing'}", 2)
+    raise UserError(f"{vocoder_dir}: no vocoder. Looked for: {_LOOKED_FOR}. Found: {listing or 'nothing'}", 2)
 
 
 def find_shape(weights: Path) -> Path:

@@ -390,7 +390,7 @@ def test_features_of_an_acoustic_model_are_not_taken_for_audio(small_config, cli
 
 
 def test_what_is_no_vocoder_is_nothing_to_start_from(small_config):
-    with pytest.raises(UserError, match="no HiFi-GAN vocoder"):
+    with pytest.raises(UserError, match="no vocoder"):
         run(small_config, "first", start_from=small_config.parent / "data")
 
 
