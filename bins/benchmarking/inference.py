@@ -54,19 +54,22 @@ def inference(config: ExpConfig, options: Options) -> Iterator[Record]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     steps = options.steps or (50 if device.type == "cuda" else 5)
     sizes = sorted({1, config.train.batch_size})
-    lengths = corpus_lengths(config, steps * max(sizes))
+    # A GPU plans its kernels by shape: it is measured on new utterances after it has seen as many others.
+    warm_up = steps if device.type == "cuda" else 0
+    lengths = corpus_lengths(config, (warm_up + steps) * max(sizes))
     hop_seconds = config.preprocess.hop_size / config.preprocess.sample_rate
     make = _mels_from_phones if isinstance(config.model, FastSpeech2Config) else _audio_from_mels
     speak, dtype = make(config, device)
     rate = matmul_rate(device, dtype)
     for size in sizes:
-        frames = np.sort((lengths.seconds[: steps * size] / hop_seconds).round().astype(int)).reshape(steps, size)
+        frames = (lengths.seconds[: (warm_up + steps) * size] / hop_seconds).round().astype(int)
+        earlier, frames = (np.sort(part).reshape(-1, size) for part in np.split(frames, [warm_up * size]))
         batches = [torch.from_numpy(row).to(device) for row in frames]
         with counting_operations() as counter:
             speak(batches[0])
+        for row in earlier:
+            speak(torch.from_numpy(row).to(device))
         if device.type == "cuda":
-            for batch in batches[:3]:
-                speak(batch)
             torch.cuda.reset_peak_memory_stats(device)
         synchronize(device)
         began = time.perf_counter()

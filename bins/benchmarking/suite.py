@@ -46,6 +46,12 @@ class Entry(NamedTuple):
         values = (setting.partition("=")[2].strip('"') for setting in self.overrides)
         return "-".join([self.what, recipe, *values])
 
+    @property
+    def settings(self) -> str:
+        """The overrides that have no column of their own in the table."""
+        own_columns = ("train.batch_size=", "train.compile=")
+        return " ".join(setting for setting in self.overrides if not setting.startswith(own_columns))
+
 
 def entries(on_gpu: bool) -> list[Entry]:
     """The experiments, the most important first."""
@@ -147,7 +153,7 @@ def table(about: Record, results: Sequence[Record], failures: Mapping[str, str])
         unit, speed = next((key, value) for key, value in record.items() if key.endswith("_per_second"))
         milliseconds = record.get("ms_per_step")
         cells = [
-            f"{record['what']} {record.get('model', '')}".strip(),
+            f"{record['what']} {record.get('model', '')} {record.get('settings', '')}".strip(),
             record.get("batch_size", ""),
             str(record.get("compile", "")).lower(),
             record.get("dtype", ""),
@@ -221,7 +227,8 @@ def _work(connection: Connection, folder: Path, chosen: Sequence[Entry], deadlin
             try:
                 with contextlib.redirect_stdout(nowhere):
                     for record in run_experiment(entry, Options(entry.steps, kernels=kernels, features=Path(features))):
-                        records.append({"what": entry.what, "config": entry.config, **record})
+                        settings = {"settings": entry.settings} if entry.settings else {}
+                        records.append({"what": entry.what, "config": entry.config, **settings, **record})
             except (UserError, RuntimeError, AssertionError, ValueError, TypeError, AttributeError) as problem:
                 error = f"{type(problem).__name__}: {str(problem).splitlines()[0] if str(problem) else ''}"[:500]
                 _show(folder, entry, problem)

@@ -69,6 +69,9 @@ def test_a_gpu_speaks_what_a_cpu_speaks(tmp_path: Path) -> None:
     mel, lengths = torch.randn(2, 60, 80) - 3, torch.tensor([60, 41])
     expected = vocoder(mel, lengths)
     vocoder.generator.to("cuda")
-    for wave, reference in zip(vocoder(mel.cuda(), lengths.cuda()), expected, strict=True):
+    # TF32 moves the pitch by a thousandth, which is nothing to hear, but shifts the pulses against the CPU's.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        waves = vocoder(mel.cuda(), lengths.cuda())
+    for wave, reference in zip(waves, expected, strict=True):
         error = (wave.cpu() - reference).square().mean().sqrt()
         assert error < 0.05 * reference.square().mean().sqrt()
