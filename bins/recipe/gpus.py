@@ -1,0 +1,54 @@
+"""Chooses the GPUs of a recipe's run."""
+
+import os
+import subprocess
+
+from utils.errors import UserError
+
+# Their drivers offer direct transfers that these cards do not have, and NCCL hangs on them.
+WITHOUT_PEER_TRANSFER = ("RTX 3090", "RTX 40")
+
+
+def choose_gpus(wanted: str | None) -> int:
+    """Makes the GPUs to run on the only ones that this process's children see, and says so if there is none.
+
+    Args:
+        wanted: the value of --gpu; None: CUDA_VISIBLE_DEVICES, or else the first GPU.
+
+    Returns:
+        How many they are; 0: the CPU.
+
+    Raises:
+        UserError: --gpu does not list GPUs of this machine.
+    """
+    names = _gpu_names()
+    if not names:
+        print("No NVIDIA GPU found: running on the CPU.", flush=True)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return 0
+    listed = (wanted or os.environ.get("CUDA_VISIBLE_DEVICES", "0")).replace(" ", "")
+    if not listed:
+        print("CUDA_VISIBLE_DEVICES is empty: running on the CPU.", flush=True)
+        return 0
+    gpus = listed.split(",")
+    for gpu in gpus:
+        if gpu.startswith(("GPU-", "MIG-")):  # a card, or a part of one, by its UUID
+            continue
+        if not (gpu.isascii() and gpu.isdigit()):
+            raise UserError(f"--gpu is a list of numbers such as 0,1, not '{listed}'", 2)
+        if int(gpu) >= len(names):
+            raise UserError(f"--gpu {gpu}: this machine has {len(names)} GPU(s), numbered from 0", 2)
+    os.environ["CUDA_VISIBLE_DEVICES"] = listed
+    if any(card in name for name in names for card in WITHOUT_PEER_TRANSFER):
+        os.environ.setdefault("NCCL_P2P_DISABLE", "1")
+        os.environ.setdefault("NCCL_IB_DISABLE", "1")
+    return len(gpus)
+
+
+def _gpu_names() -> list[str]:
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listing = subprocess.run(query, capture_output=True, text=True)
+    except OSError:  # there is no nvidia-smi
+        return []
+    return listing.stdout.splitlines() if listing.returncode == 0 else []
