@@ -5,6 +5,16 @@ import argparse
 from bins.recipe.command_line import Flag, Program
 from utils.errors import UserError
 
+STOP_STAGE = Flag(
+    "stop_stage", "STAGE", "the last of the stages to run, one after the other", unset="the same as --stage"
+)
+GPU = Flag(
+    "gpu",
+    "LIST",
+    'GPUs to use; "0,1" trains on two',
+    unset="CUDA_VISIBLE_DEVICES, or else 0; the CPU where there is no GPU",
+)
+HELP = Flag("help", "", "prints this text", unset="off", letter="h")
 CONFIG = Flag("config", "FILE", "the experiment's configuration", letter="c")
 SET = Flag(
     "set",

@@ -1,5 +1,6 @@
 """Chooses the GPUs of a recipe's run."""
 
+import functools
 import os
 import subprocess
 
@@ -9,8 +10,9 @@ from utils.errors import UserError
 WITHOUT_PEER_TRANSFER = ("RTX 3090", "RTX 40")
 
 
+@functools.cache
 def choose_gpus(wanted: str | None) -> int:
-    """Makes the GPUs to run on the only ones that this process's children see, and says so if there is none.
+    """Settles, once, the GPUs that the programs of this run see; says so if they run on the CPU.
 
     Args:
         wanted: the value of --gpu; None: CUDA_VISIBLE_DEVICES, or else the first GPU.
