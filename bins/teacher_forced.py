@@ -56,7 +56,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: the command line; None: the program's own.
     """
     setup_logging()
-    run(lambda: make(TEACHER_FORCED.parse(__doc__, argv)), "Interrupted. What is finished is kept: the same command goes on from there.")
+    run(
+        lambda: make(TEACHER_FORCED.parse(__doc__, argv)),
+        "Interrupted. What is finished is kept: the same command goes on from there.",
+    )
 
 
 def make(args: argparse.Namespace) -> None:

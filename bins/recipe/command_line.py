@@ -1,4 +1,4 @@
-"""Reads command lines by their declared flags: a recipe's, with its own messages, and a program's, with argparse.
+"""Reads command lines by declared flags: a program's with argparse, a recipe's with the recipes' own messages.
 
 Only the standard library is imported: a recipe names a typo at once, and even before anything is installed.
 """
@@ -17,15 +17,19 @@ class Flag(NamedTuple):
     """A flag of the command line."""
 
     name: str  # without the dashes
-    value: str  # what --help calls its value: a key of CONVERT, or any other word for a text; "": it is a switch
+    value: str  # what --help calls its value, which CONVERT may convert; "": the flag is a switch
     meaning: str
     default: str | None = None
     unset: str = "none"  # in words, what applies if the flag is not given and has no default
     letter: str = ""  # its short form in a recipe
     choices: tuple[str, ...] = ()
-    repeatable: bool = False
     must_exist: bool = False  # a recipe looks for this folder before it starts its first stage
     passed_as: str = ""  # its name in the programs, if that is another one
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be given several times."""
+        return self.value == "KEY=VALUE"
 
 
 class Program(NamedTuple):
@@ -48,7 +52,8 @@ class Program(NamedTuple):
         """
         parser = Parser(description=description)
         for flag in self.flags:
-            settings: dict[str, Any] = {"help": f"{flag.meaning} (default: {flag.default or flag.unset})"}
+            default = flag.default or flag.unset
+            settings: dict[str, Any] = {"help": flag.meaning + (f" (default: {default})" if default != "none" else "")}
             if not flag.value:
                 settings["action"] = "store_true"
             elif flag.repeatable:
@@ -74,9 +79,7 @@ class Program(NamedTuple):
 
 
 def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | None) -> argparse.Namespace:
-    """Reads a recipe's command line.
-
-    Unlike argparse, it takes any word as a value, "-5" and "--" too, unless it is a flag of the recipe.
+    """Reads a recipe's command line. Unlike argparse, it takes "-5" or "--" as a value: any word but a known flag.
 
     Args:
         words: the command line.
@@ -84,7 +87,7 @@ def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | N
         folder: where relative paths start; None: they stay as they are.
 
     Returns:
-        The value of each flag; if it is not given, or empty, None, or an empty list for a repeatable one.
+        The value of each flag. Without one, or with an empty one: None, or an empty list for a repeatable flag.
 
     Raises:
         UserError: a flag is unknown, or its value is wrong or missing.
@@ -96,45 +99,32 @@ def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | N
     for word in rest:
         typed, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if not word.startswith("-"):
-            raise UserError(
-                f"unexpected argument '{word}'; flags start with --, and a value with spaces needs quotes", 2
-            )
+            raise UserError(f"unexpected argument '{word}'; flags start with --, and a value with spaces needs quotes")
         flag = known.get(typed)
         if flag is None:
-            raise UserError(f"unknown flag {typed}; {_suggestion(typed, list(flags))}", 2)
+            raise UserError(f"unknown flag {typed}; {_suggestion(typed, list(flags))}")
         if not flag.value:
             if equals:
-                raise UserError(f"--{flag.name} takes no value", 2)
-            setattr(given, flag.name, True)
-            continue
-        if not equals:
+                raise UserError(f"--{flag.name} takes no value")
+            value = True
+        elif not equals:
             value = next(rest, None)
             if value is None:
-                raise UserError(f"--{flag.name} needs a value", 2)
+                raise UserError(f"--{flag.name} needs a value")
             other = value.partition("=")[0]
             if other in known:
-                raise UserError(
-                    f"--{flag.name} needs a value, not the flag {other} (or write --{flag.name}={value})", 2
-                )
+                raise UserError(f"--{flag.name} needs a value, not the flag {other} (or write --{flag.name}={value})")
         if flag.repeatable:
             getattr(given, flag.name).append(value)
+        elif value:
+            setattr(given, flag.name, _convert(flag, value, folder))
         else:
-            setattr(given, flag.name, _convert(flag, value, folder) if value else None)
+            setattr(given, flag.name, None)
     return given
 
 
-def _convert(flag: Flag, text: str, folder: Path | None) -> Any:
-    if flag.choices and text not in flag.choices:
-        raise UserError(f"--{flag.name} is {' or '.join(flag.choices)}, not '{text}'", 2)
-    try:
-        value = CONVERT.get(flag.value, str)(text)
-    except argparse.ArgumentTypeError as error:
-        raise UserError(f"--{flag.name}: {error}", 2) from None
-    return folder / value if isinstance(value, Path) and folder is not None else value
-
-
 def _suggestion(typed: str, names: list[str]) -> str:
-    """The end of the message about an unknown flag: the known one that it contains part of, or is spelled like."""
+    """The end of the message about an unknown flag: a flag that contains what was typed, or is spelled like it."""
     from difflib import get_close_matches
 
     word = typed.lstrip("-")
@@ -142,33 +132,24 @@ def _suggestion(typed: str, names: list[str]) -> str:
     return f"did you mean --{near[0]}?" if near else "see --help"
 
 
-def describe_flags(flags: Mapping[str, Flag]) -> str:
-    """The text of --help about each flag."""
-    lines = []
-    for flag in flags.values():
-        shown = (f"-{flag.letter}, " if flag.letter else "") + f"--{flag.name} {flag.value}"
-        lines += [f"  {shown:<31} {flag.meaning}", f"{'':34}(default: {flag.default or flag.unset})"]
-    return "\n".join(lines)
+def _convert(flag: Flag, value: Any, folder: Path | None) -> Any:
+    if flag.choices and value not in flag.choices:
+        raise UserError(f"--{flag.name} is {' or '.join(flag.choices)}, not '{value}'")
+    try:
+        value = CONVERT.get(flag.value, lambda same: same)(value)
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"--{flag.name}: {error}") from None
+    return folder / value if folder is not None and isinstance(value, Path) else value
 
 
-def whole_number(text: str) -> int:
-    """Reads a value.
-
-    Raises:
-        ArgumentTypeError: it is not a whole number.
-    """
+def _whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
-def factor(text: str) -> float:
-    """Reads a value.
-
-    Raises:
-        ArgumentTypeError: it is not a number above 0.
-    """
+def _factor(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -178,4 +159,4 @@ def factor(text: str) -> float:
     return value
 
 
-CONVERT: Mapping[str, Callable[[str], Any]] = {"N": whole_number, "FACTOR": factor, "FILE": Path, "DIR": Path}
+CONVERT: Mapping[str, Callable[[str], Any]] = {"N": _whole_number, "FACTOR": _factor, "FILE": Path, "DIR": Path}

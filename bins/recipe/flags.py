@@ -9,21 +9,16 @@ STOP_STAGE = Flag(
     "stop_stage", "STAGE", "the last of the stages to run, one after the other", unset="the same as --stage"
 )
 GPU = Flag(
-    "gpu",
-    "LIST",
-    'GPUs to use; "0,1" trains on two',
-    unset="CUDA_VISIBLE_DEVICES, or else 0; the CPU where there is no GPU",
+    "gpu", "LIST", 'GPUs to use; "0,1" trains on two', unset="CUDA_VISIBLE_DEVICES, or else 0; without a GPU, the CPU"
 )
 HELP = Flag("help", "", "prints this text", unset="off", letter="h")
+
 CONFIG = Flag("config", "FILE", "the experiment's configuration", letter="c")
-SET = Flag(
-    "set",
-    "KEY=VALUE",
-    "overrides one key of the configuration, as in --set train.batch_size=8; repeatable",
-    repeatable=True,
+SET = Flag("set", "KEY=VALUE", "overrides one key of the configuration, as in --set train.batch_size=8; repeatable")
+NUM_WORKERS = Flag(
+    "num_workers", "N", "processes that prepare data (about 0.2 GB each) or load it", unset="as the machine allows"
 )
-NUM_WORKERS = Flag("num_workers", "N", "worker processes that prepare or load data", unset="as the machine allows")
-NAME = Flag("name", "NAME", "the experiment's name", letter="n", passed_as="exp_name")
+NAME = Flag("name", "NAME", "the experiment's name; its folder is log_dir/NAME", letter="n", passed_as="exp_name")
 RESUME = Flag("resume", "", "continues from the experiment's newest checkpoint", unset="off")
 RESUME_FROM = Flag("resume_from_ckpt_path", "DIR", "continues from this checkpoint", must_exist=True)
 RESUME_TYPE = Flag(
@@ -33,7 +28,9 @@ RESUME_TYPE = Flag(
     default="resume",
     choices=("resume", "finetune"),
 )
-ACOUSTIC_DIR = Flag("acoustic_dir", "DIR", "the acoustic model's experiment (finetune)", must_exist=True)
+ACOUSTIC_DIR = Flag(
+    "acoustic_dir", "DIR", "the acoustic model's experiment, or a checkpoint in it (finetune)", must_exist=True
+)
 ACOUSTIC_DATA_DIR = Flag(
     "acoustic_data_dir",
     "DIR",
@@ -41,13 +38,46 @@ ACOUSTIC_DATA_DIR = Flag(
     unset="data/ and the data set's name",
     must_exist=True,
 )
+
+EXPERIMENT = Flag("infer_expt_dir", "DIR", "the experiment, or one checkpoint in it, to speak with")
 OUTPUT_DIR = Flag("infer_output_dir", "DIR", "where the wav files go", unset="the folder result in the experiment")
+MODE = Flag(
+    "infer_mode",
+    "MODE",
+    "single: one text; batch: a part of the data set, or a file of texts",
+    choices=("single", "batch"),
+)
+TEXT = Flag("infer_text", "TEXT", "the text to speak (single)")
+TEXT_FILE = Flag("infer_file", "FILE", "texts to speak, a line each: TEXT, or ID|TEXT")
+DATASET = Flag("infer_dataset", "NAME", "the data set to speak from (batch)")
 TESTING_SET = Flag(
     "infer_testing_set",
     "NAME",
     "which part of it: test, golden_test, valid or train (batch)",
     choices=("test", "golden_test", "valid", "train"),
 )
+SPEAKER = Flag(
+    "infer_speaker_name",
+    "NAME",
+    "the voice of a model with several",
+    unset="none; needed for a model with several, but in batch from a data set",
+)
+VOCODER_DIR = Flag("vocoder_dir", "DIR", "the vocoder that makes the sound", unset="Griffin-Lim, without a network")
+PITCH = Flag("pitch_control", "FACTOR", "scales the pitch", default="1.0")
+ENERGY = Flag("energy_control", "FACTOR", "scales the energy", default="1.0")
+DURATION = Flag("duration_control", "FACTOR", "scales the durations: 2.0 is half as fast", default="1.0")
+
+VOCODER = EXPERIMENT._replace(meaning="the vocoder: an experiment, one checkpoint in it, or a published folder")
+VOCODER_MODE = MODE._replace(
+    meaning="folder: a folder of recordings or mels; batch: a part of the data set", choices=("folder", "batch")
+)
+RECORDINGS = Flag(
+    "infer_dir",
+    "DIR",
+    "recordings (wav, flac, ogg, mp3), or log-mels [T, n_mel] as .npy or .safetensors files (folder)",
+    must_exist=True,
+)
+RECORDINGS_OF = DATASET._replace(meaning="the data set to take recordings from (batch)")
 
 
 def check_workers(args: argparse.Namespace) -> None:
@@ -91,64 +121,15 @@ def _need(args: argparse.Namespace, *names: str, instead: str = "") -> None:
 PREPROCESS = Program("bins/preprocess.py", (CONFIG, SET, NUM_WORKERS), (CONFIG,), check_workers)
 TRAIN_VOICE = Program("bins/train.py", (CONFIG, NAME, SET, NUM_WORKERS, RESUME, RESUME_FROM), (CONFIG, NAME))
 TRAIN_VOCODER = TRAIN_VOICE._replace(flags=(*TRAIN_VOICE.flags, RESUME_TYPE), check=check_weights)
-TRAIN = TRAIN_VOCODER._replace(flags=(*TRAIN_VOCODER.flags, ACOUSTIC_DIR))  # with all the flags that bins/train.py has
+TRAIN = TRAIN_VOCODER._replace(flags=(*TRAIN_VOCODER.flags, ACOUSTIC_DIR))  # all flags of bins/train.py
 TEACHER_FORCED = Program(
     "bins/teacher_forced.py", (CONFIG, ACOUSTIC_DIR, ACOUSTIC_DATA_DIR, SET), (CONFIG, ACOUSTIC_DIR)
 )
-
-_EXPERIMENT = Flag("infer_expt_dir", "DIR", "the experiment, or one checkpoint in it, to speak with")
-_MODE = Flag(
-    "infer_mode",
-    "MODE",
-    "single: one text; batch: a part of the data set, or a file of texts",
-    choices=("single", "batch"),
-)
-INFERENCE = Program(
-    "bins/inference.py",
-    (
-        CONFIG,
-        _EXPERIMENT,
-        OUTPUT_DIR,
-        _MODE,
-        Flag("infer_text", "TEXT", "the text to speak (single)"),
-        Flag("infer_file", "FILE", "texts to speak, a line each: TEXT, or ID|TEXT"),
-        Flag("infer_dataset", "NAME", "the data set to speak from (batch)"),
-        TESTING_SET,
-        Flag(
-            "infer_speaker_name",
-            "NAME",
-            "the voice of a model with several",
-            unset="none; needed for a model with several, but in batch from a data set",
-        ),
-        Flag("vocoder_dir", "DIR", "the vocoder that makes the sound", unset="Griffin-Lim, without a network"),
-        Flag("pitch_control", "FACTOR", "scales the pitch", default="1.0"),
-        Flag("energy_control", "FACTOR", "scales the energy", default="1.0"),
-        Flag("duration_control", "FACTOR", "scales the durations: 2.0 is half as fast", default="1.0"),
-        SET,
-    ),
-    (_EXPERIMENT, _MODE),
-    check_texts,
-)
-
-_VOCODER = _EXPERIMENT._replace(meaning="the vocoder: an experiment, one checkpoint in it, or a published folder")
-_VOCODER_MODE = Flag(
-    "infer_mode",
-    "MODE",
-    "folder: a folder of recordings or mels; batch: a part of the data set",
-    choices=("folder", "batch"),
-)
+_SPEECH = (CONFIG, EXPERIMENT, OUTPUT_DIR, MODE, TEXT, TEXT_FILE, DATASET, TESTING_SET, SPEAKER, VOCODER_DIR)
+INFERENCE = Program("bins/inference.py", (*_SPEECH, PITCH, ENERGY, DURATION, SET), (EXPERIMENT, MODE), check_texts)
 VOCODE = Program(
     "bins/vocode.py",
-    (
-        CONFIG,
-        _VOCODER,
-        OUTPUT_DIR,
-        _VOCODER_MODE,
-        Flag("infer_dir", "DIR", "recordings, or mels as .npy or .safetensors files (folder)", must_exist=True),
-        Flag("infer_dataset", "NAME", "the data set to take recordings from (batch)"),
-        TESTING_SET,
-        SET,
-    ),
-    (_VOCODER, _VOCODER_MODE),
+    (CONFIG, VOCODER, OUTPUT_DIR, VOCODER_MODE, RECORDINGS, RECORDINGS_OF, TESTING_SET, SET),
+    (VOCODER, VOCODER_MODE),
     check_recordings,
 )

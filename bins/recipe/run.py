@@ -11,17 +11,24 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 from bins.recipe import flags
-from bins.recipe.command_line import Flag, Program, describe_flags, read_flags
+from bins.recipe.command_line import Flag, Program, read_flags
 from bins.recipe.gpus import choose_gpus
 from utils.errors import UserError
 from utils.program import run
 
 if TYPE_CHECKING:
     from config.schema import ExpConfig
+
+
+_LAUNCHER = (
+    "-m accelerate.commands.launch --multi_gpu --num_processes PROCESSES --num_machines 1 --machine_rank 0 --gpu_ids "
+    "all --mixed_precision no --dynamo_backend no --main_process_port 0"
+).split()
 
 
 class Recipe:
@@ -51,11 +58,13 @@ class Recipe:
     def help(self) -> str:
         """What the comment at the head of run.sh says, and every flag."""
         lines = self.path.read_text(encoding="utf-8").splitlines()[1:]
-        usage = "\n".join(line[2:] for line in takewhile(lambda line: line.startswith("#"), lines))
-        return (
-            f"{usage}\n\nFlags (--flag VALUE or --flag=VALUE):\n{describe_flags(self.flags)}\n\n"
-            "Relative paths in flags start where you stand; those in the configuration and in --set at the repository."
-        )
+        text = [line[2:] for line in takewhile(lambda line: line.startswith("#"), lines)]
+        text += ["", "Flags (--flag VALUE or --flag=VALUE):"]
+        for flag in self.flags.values():
+            typed = (f"-{flag.letter}, " if flag.letter else "") + f"--{flag.name} {flag.value}"
+            text += [f"  {typed:<31} {flag.meaning}", f"{'':34}(default: {flag.default or flag.unset})"]
+        text += ["", "Relative paths in flags start where you stand; those in the configuration and in --set at the "]
+        return "\n".join(text) + "repository."
 
     def read(self, words: Sequence[str]) -> None:
         """Reads the flags, and checks all that the stages need before the first one starts.
@@ -98,44 +107,42 @@ class Recipe:
                     raise UserError(f"--{flag.name}: there is no folder {folder}")
             program.check(self.given)
 
-    def run(self) -> int:
-        """Runs the stages, and returns the exit status of the last one that was started.
+    def run(self) -> None:
+        """Runs the stages.
 
         Raises:
+            SystemExit: a stage failed; it has the exit status of the stage's program.
             UserError: --gpu is wrong.
             ConfigError: the configuration is wrong.
         """
         for stage in self.plan:
             if len(self.plan) > 1:
                 print(f"\n=== Stage {stage}", flush=True)
-            status = getattr(self, f"stage_{stage}")()
-            if status:
+            try:
+                getattr(self, f"stage_{stage}")()
+            except SystemExit:
                 if stage != self.plan[-1]:
                     print(f"Stage {stage} failed: the stages after it were not started.", file=sys.stderr)
-                return status
-        return 0
+                raise
 
-    def stage_1(self) -> int:
+    def stage_1(self) -> None:
         """Makes the features."""
-        status = self.start(flags.PREPROCESS)
-        if not status and self.plan[-1] == "1":
-            name = self.given.name or self.example_name
-            self.print_next("--stage", "2", "--name", name, *flags.PREPROCESS.words(self.given)[2:])
-        return status
+        self.start(flags.PREPROCESS)
+        name = self.given.name or self.example_name
+        shared = flags.PREPROCESS.words(self.given)[2:]  # what follows the program and --config
+        self.print_next("1", "--stage", "2", "--name", name, *shared)
 
-    def stage_2(self) -> int:
+    def stage_2(self) -> None:
         """Trains."""
         config, experiment = self.experiment()
-        status = self.start(*self.stages["2"], processes=choose_gpus(self.given.gpu))
-        if not status and self.plan[-1] == "2":
-            folders = ("--infer_expt_dir", experiment, "--infer_output_dir", f"{experiment}/result")
-            self.print_next("--stage", "3", *folders, *self.first_listening(config))
-        return status
+        self.start(*self.stages["2"], processes=choose_gpus(self.given.gpu))
+        folders = ("--infer_expt_dir", experiment, "--infer_output_dir", f"{experiment}/result")
+        self.print_next("2", "--stage", "3", *folders, *self.first_listening(config))
 
-    def stage_3(self) -> int:
+    def stage_3(self) -> None:
         """Speaks, in one process on the first of the GPUs."""
         choose_gpus(self.given.gpu)
-        return self.start(*self.stages["3"])
+        self.start(*self.stages["3"])
 
     def first_listening(self, config: "ExpConfig") -> Sequence[str]:
         """The flags that let a newly trained experiment speak."""
@@ -153,34 +160,29 @@ class Recipe:
         log_dir = Path(config.log_dir) if self.folder == ROOT else ROOT / config.log_dir
         return config, str(log_dir / self.given.name)
 
-    def start(self, program: Program, processes: int = 1) -> int:
-        """Runs a program and returns its exit status as a shell gives it.
+    def start(self, program: Program, processes: int = 1) -> None:
+        """Runs a program with those of its flags that are given; accelerate starts more than one process.
 
-        Args:
-            program: it gets those of its flags that are given.
-            processes: more than one are started by accelerate.
+        Raises:
+            SystemExit: it failed; with its exit status, as a shell gives it.
         """
-        launcher = (
-            f"-m accelerate.commands.launch --multi_gpu --num_processes {processes} --num_machines 1 --machine_rank 0 "
-            "--gpu_ids all --mixed_precision no --dynamo_backend no --main_process_port 0"
-        )
-        command = [sys.executable, *(launcher.split() if processes > 1 else []), *program.words(self.given)]
+        command = [sys.executable, *(_LAUNCHER if processes > 1 else []), *program.words(self.given)]
+        command = [str(processes) if word == "PROCESSES" else word for word in command]
         with subprocess.Popen(command) as process:
             before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-            while True:
-                try:
-                    status = process.wait()
-                    break
-                except KeyboardInterrupt:  # Ctrl-C reached the program as well, which ends in its own way
-                    continue
+            while process.returncode is None:
+                with suppress(KeyboardInterrupt):  # Ctrl-C reached the program as well, which ends in its own way
+                    process.wait()
             signal.signal(signal.SIGTERM, before)
-        return status if status >= 0 else 128 - status
+        if process.returncode:
+            sys.exit(process.returncode if process.returncode > 0 else 128 - process.returncode)
 
-    def print_next(self, *words: str) -> None:
-        """Prints the command to type next: this recipe with these words, and with what every stage of a run shares."""
-        config = ["--config", str(self.given.config)] if self.given.config != self.config else []
-        gpu = ["--gpu", self.given.gpu] if self.given.gpu else []
-        print(f"\nNext, type:\n    {shlex.join(['sh', self.script, *words, *config, *gpu])}", flush=True)
+    def print_next(self, stage: str, *words: str) -> None:
+        """Prints the command to type after a stage, if that is the last: it shares --config and --gpu with this run."""
+        if stage == self.plan[-1]:
+            config = ["--config", str(self.given.config)] if self.given.config != self.config else []
+            gpu = ["--gpu", self.given.gpu] if self.given.gpu else []
+            print(f"\nNext, type:\n    {shlex.join(['sh', self.script, *words, *config, *gpu])}", flush=True)
 
 
 class VoiceRecipe(Recipe):
@@ -197,7 +199,7 @@ class VoiceRecipe(Recipe):
 
 
 class VocoderRecipe(Recipe):
-    """A vocoder: from recordings to a network that makes sound of mels."""
+    """A vocoder: from recordings to a network that turns mels into sound."""
 
     stages = {
         "1": (flags.PREPROCESS,),
@@ -217,16 +219,15 @@ class VocoderRecipe(Recipe):
         """Ten utterances of the test set."""
         return ["--infer_mode", "batch", "--infer_dataset", config.dataset[0], "--infer_testing_set", "golden_test"]
 
-    def stage_finetune(self) -> int:
+    def stage_finetune(self) -> None:
         """Makes an acoustic model's mels of the recordings, and trains on them."""
         _, experiment = self.experiment()
         processes = choose_gpus(self.given.gpu)
+        self.start(flags.TEACHER_FORCED)
         self.given.resume_type = "finetune" if self.given.resume_from_ckpt_path else None
-        status = self.start(flags.TEACHER_FORCED) or self.start(flags.TRAIN, processes)
-        if not status:
-            voice = self.given.acoustic_dir
-            print(f"\nThe voice of {voice} now speaks through it: --vocoder_dir {experiment}", flush=True)
-        return status
+        self.start(flags.TRAIN, processes)
+        voice = self.given.acoustic_dir
+        print(f"\nThe voice of {voice} now speaks through it: --vocoder_dir {experiment}", flush=True)
 
 
 RECIPES = {"voice": VoiceRecipe, "vocoder": VocoderRecipe}
@@ -242,11 +243,9 @@ def main() -> None:
     os.chdir(ROOT)
     try:
         recipe.read(words)
-        status = recipe.run()
+        recipe.run()
     except UserError as error:
         raise UserError(f"{recipe.path.name}: {' '.join(str(error).splitlines())}", 2) from None
-    if status:
-        sys.exit(status)
 
 
 if __name__ == "__main__":

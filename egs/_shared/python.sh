@@ -1,5 +1,5 @@
 # Finds the interpreter for the scripts in egs/, which source this with $root set: the repository's own, or else $PYTHON.
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2034
 if [ -x "$root/.venv/bin/python" ]; then
     python=$root/.venv/bin/python
 else
