@@ -39,6 +39,7 @@ class Program(NamedTuple):
     flags: tuple[Flag, ...]
     required: tuple[Flag, ...]
     check: Callable[[argparse.Namespace], None] = lambda args: None  # raises UserError
+    gpus: str = "one"  # how many of the GPUs of --gpu it uses: none, one or all
 
     def parse(self, description: str | None, argv: Sequence[str] | None = None) -> argparse.Namespace:
         """Reads and checks the program's own command line.
@@ -116,10 +117,8 @@ def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | N
                 raise UserError(f"--{flag.name} needs a value, not the flag {other} (or write --{flag.name}={value})")
         if flag.repeatable:
             getattr(given, flag.name).append(value)
-        elif value:
-            setattr(given, flag.name, _convert(flag, value, folder))
         else:
-            setattr(given, flag.name, None)
+            setattr(given, flag.name, _convert(flag, value, folder) if value else None)
     return given
 
 
@@ -137,16 +136,11 @@ def _convert(flag: Flag, value: Any, folder: Path | None) -> Any:
         raise UserError(f"--{flag.name} is {' or '.join(flag.choices)}, not '{value}'")
     try:
         value = CONVERT.get(flag.value, lambda same: same)(value)
+    except ValueError:  # of int
+        raise UserError(f"--{flag.name} is a whole number, not '{value}'") from None
     except argparse.ArgumentTypeError as error:
         raise UserError(f"--{flag.name}: {error}") from None
     return folder / value if folder is not None and isinstance(value, Path) else value
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 def _factor(text: str) -> float:
@@ -159,4 +153,4 @@ def _factor(text: str) -> float:
     return value
 
 
-CONVERT: Mapping[str, Callable[[str], Any]] = {"N": _whole_number, "FACTOR": _factor, "FILE": Path, "DIR": Path}
+CONVERT: Mapping[str, Callable[[str], Any]] = {"N": int, "FACTOR": _factor, "FILE": Path, "DIR": Path}

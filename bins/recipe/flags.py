@@ -92,6 +92,12 @@ def check_weights(args: argparse.Namespace) -> None:
         raise UserError("--resume_type finetune needs --resume_from_ckpt_path: the weights to start from", 2)
 
 
+def check_start(args: argparse.Namespace) -> None:
+    """Raises: UserError: the stage finetune has nothing to start or to continue from."""
+    if args.resume_from_ckpt_path is None and not args.resume:
+        raise UserError("stage finetune needs --resume_from_ckpt_path", 2)
+
+
 def check_texts(args: argparse.Namespace) -> None:
     """Raises: UserError: it is not clear what to speak."""
     if args.infer_text is not None and args.infer_file is not None:
@@ -118,10 +124,12 @@ def _need(args: argparse.Namespace, *names: str, instead: str = "") -> None:
             raise UserError(f"--infer_mode {args.infer_mode} needs --{name}{instead}", 2)
 
 
-PREPROCESS = Program("bins/preprocess.py", (CONFIG, SET, NUM_WORKERS), (CONFIG,), check_workers)
-TRAIN_VOICE = Program("bins/train.py", (CONFIG, NAME, SET, NUM_WORKERS, RESUME, RESUME_FROM), (CONFIG, NAME))
-TRAIN_VOCODER = TRAIN_VOICE._replace(flags=(*TRAIN_VOICE.flags, RESUME_TYPE), check=check_weights)
-TRAIN = TRAIN_VOCODER._replace(flags=(*TRAIN_VOCODER.flags, ACOUSTIC_DIR))  # all flags of bins/train.py
+PREPROCESS = Program("bins/preprocess.py", (CONFIG, SET, NUM_WORKERS), (CONFIG,), check_workers, gpus="none")
+_TRAIN = (CONFIG, NAME, SET, NUM_WORKERS, RESUME, RESUME_FROM)
+TRAIN_VOICE = Program("bins/train.py", _TRAIN, (CONFIG, NAME), gpus="all")
+TRAIN_VOCODER = TRAIN_VOICE._replace(flags=(*_TRAIN, RESUME_TYPE), check=check_weights)
+TRAIN = TRAIN_VOCODER._replace(flags=(*_TRAIN, RESUME_TYPE, ACOUSTIC_DIR))  # all flags of bins/train.py
+FINETUNE = TRAIN._replace(check=check_start)
 TEACHER_FORCED = Program(
     "bins/teacher_forced.py", (CONFIG, ACOUSTIC_DIR, ACOUSTIC_DATA_DIR, SET), (CONFIG, ACOUSTIC_DIR)
 )

@@ -10,10 +10,9 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING, ClassVar
 
 from bins.recipe import flags
 from bins.recipe.command_line import Flag, Program, read_flags
@@ -21,35 +20,35 @@ from bins.recipe.gpus import choose_gpus
 from utils.errors import UserError
 from utils.program import run
 
-if TYPE_CHECKING:
-    from config.schema import ExpConfig
-
-
-_LAUNCHER = (
-    "-m accelerate.commands.launch --multi_gpu --num_processes PROCESSES --num_machines 1 --machine_rank 0 --gpu_ids "
-    "all --mixed_precision no --dynamo_backend no --main_process_port 0"
-).split()
+# kind of recipe -> its stages in order, and the programs of each
+KINDS = {
+    "voice": {"1": [flags.PREPROCESS], "2": [flags.TRAIN_VOICE], "3": [flags.INFERENCE]},
+    "vocoder": {
+        "1": [flags.PREPROCESS],
+        "2": [flags.TRAIN_VOCODER],
+        "3": [flags.VOCODE],
+        "finetune": [flags.TEACHER_FORCED, flags.FINETUNE],
+    },
+}
 
 
 class Recipe:
-    """A recipe, called with flags. The subclasses are the kinds of recipes.
+    """A recipe and how it is called.
 
     Attributes:
-        stages: the programs of each stage, in order.
-        example_name: of an experiment, in the command that follows stage 1.
-        given: the value of each flag.
+        stages: each with its programs, in order.
+        flags: all that the recipe has, by name.
+        given: their values.
         plan: the stages to run.
     """
 
-    stages: ClassVar[Mapping[str, tuple[Program, ...]]]
-    example_name: ClassVar[str]
-
-    def __init__(self, script: str) -> None:
-        """Args: script: the recipe's run.sh, as the user typed it."""
-        self.script = script
+    def __init__(self, kind: str, script: str) -> None:
+        """Args: kind: a key of KINDS; script: the recipe's run.sh, as the user typed it."""
+        self.kind, self.script = kind, script
         self.path = Path(script).resolve()
         self.config = (self.path.parent / "exp_config.json").relative_to(ROOT)
         self.folder = Path.cwd()
+        self.stages = KINDS[kind]
         stage = Flag("stage", "STAGE", f"the stage to run: {' '.join(self.stages)}", unset="none, required", letter="s")
         of_programs = [flag for programs in self.stages.values() for program in programs for flag in program.flags]
         declared = {flag.name: flag for flag in (stage, flags.STOP_STAGE, flags.GPU, *of_programs, flags.HELP)}
@@ -88,6 +87,8 @@ class Recipe:
             raise UserError("stage finetune runs alone, with a --name of its own: --stage finetune")
         for stage in self.plan:
             self.check(stage)
+        if given.stage == "finetune":  # from a vocoder's weights alone; --resume goes on with all of its own checkpoint
+            given.resume_type = "finetune" if given.resume_from_ckpt_path else None
 
     def check(self, stage: str) -> None:
         """Checks what a stage needs.
@@ -108,67 +109,41 @@ class Recipe:
             program.check(self.given)
 
     def run(self) -> None:
-        """Runs the stages.
+        """Runs the stages, and prints what to do next.
 
         Raises:
-            SystemExit: a stage failed; it has the exit status of the stage's program.
+            SystemExit: a program failed; with its exit status.
             UserError: --gpu is wrong.
             ConfigError: the configuration is wrong.
         """
+        next_step = self.next_step()  # first: the configuration may be edited while the stages run
         for stage in self.plan:
             if len(self.plan) > 1:
                 print(f"\n=== Stage {stage}", flush=True)
             try:
-                getattr(self, f"stage_{stage}")()
+                for program in self.stages[stage]:
+                    self.start(program)
             except SystemExit:
                 if stage != self.plan[-1]:
                     print(f"Stage {stage} failed: the stages after it were not started.", file=sys.stderr)
                 raise
+        if next_step:
+            print(f"\n{next_step}")
 
-    def stage_1(self) -> None:
-        """Makes the features."""
-        self.start(flags.PREPROCESS)
-        name = self.given.name or self.example_name
-        shared = flags.PREPROCESS.words(self.given)[2:]  # what follows the program and --config
-        self.print_next("1", "--stage", "2", "--name", name, *shared)
-
-    def stage_2(self) -> None:
-        """Trains."""
-        config, experiment = self.experiment()
-        self.start(*self.stages["2"], processes=choose_gpus(self.given.gpu))
-        folders = ("--infer_expt_dir", experiment, "--infer_output_dir", f"{experiment}/result")
-        self.print_next("2", "--stage", "3", *folders, *self.first_listening(config))
-
-    def stage_3(self) -> None:
-        """Speaks, in one process on the first of the GPUs."""
-        choose_gpus(self.given.gpu)
-        self.start(*self.stages["3"])
-
-    def first_listening(self, config: "ExpConfig") -> Sequence[str]:
-        """The flags that let a newly trained experiment speak."""
-        raise NotImplementedError
-
-    def experiment(self) -> "tuple[ExpConfig, str]":
-        """The configuration, and the experiment's folder as it can be typed in a flag.
-
-        Raises:
-            ConfigError: the configuration is wrong.
-        """
-        from config.load import load_config
-
-        config = load_config(self.given.config, self.given.set)
-        log_dir = Path(config.log_dir) if self.folder == ROOT else ROOT / config.log_dir
-        return config, str(log_dir / self.given.name)
-
-    def start(self, program: Program, processes: int = 1) -> None:
-        """Runs a program with those of its flags that are given; accelerate starts more than one process.
+    def start(self, program: Program) -> None:
+        """Runs a program with those of its flags that are given.
 
         Raises:
             SystemExit: it failed; with its exit status, as a shell gives it.
+            UserError: --gpu is wrong.
         """
-        command = [sys.executable, *(_LAUNCHER if processes > 1 else []), *program.words(self.given)]
-        command = [str(processes) if word == "PROCESSES" else word for word in command]
-        with subprocess.Popen(command) as process:
+        gpus = choose_gpus(self.given.gpu) if program.gpus != "none" else 0
+        launcher = (
+            f"-m accelerate.commands.launch --multi_gpu --num_processes {gpus} --num_machines 1 --machine_rank 0 "
+            "--gpu_ids all --mixed_precision no --dynamo_backend no --main_process_port 0"
+        )
+        command = [*(launcher.split() if program.gpus == "all" and gpus > 1 else []), *program.words(self.given)]
+        with subprocess.Popen([sys.executable, *command]) as process:
             before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
             while process.returncode is None:
                 with suppress(KeyboardInterrupt):  # Ctrl-C reached the program as well, which ends in its own way
@@ -177,66 +152,52 @@ class Recipe:
         if process.returncode:
             sys.exit(process.returncode if process.returncode > 0 else 128 - process.returncode)
 
-    def print_next(self, stage: str, *words: str) -> None:
-        """Prints the command to type after a stage, if that is the last: it shares --config and --gpu with this run."""
-        if stage == self.plan[-1]:
-            config = ["--config", str(self.given.config)] if self.given.config != self.config else []
-            gpu = ["--gpu", self.given.gpu] if self.given.gpu else []
-            print(f"\nNext, type:\n    {shlex.join(['sh', self.script, *words, *config, *gpu])}", flush=True)
+    def next_step(self) -> str:
+        """What to tell the user after the last stage.
 
+        Raises:
+            ConfigError: the configuration is wrong.
+        """
+        given, last = self.given, self.plan[-1]
+        if last == "3":
+            return ""
+        if last == "1":
+            shared = flags.PREPROCESS.words(given)[2:]  # what follows the program and --config
+            return self.next_command("--stage", "2", "--name", given.name or f"my-{self.kind}", *shared)
 
-class VoiceRecipe(Recipe):
-    """An acoustic model: from a corpus to speech."""
+        from config.load import load_config
 
-    stages = {"1": (flags.PREPROCESS,), "2": (flags.TRAIN_VOICE,), "3": (flags.INFERENCE,)}
-    example_name = "my-voice"
-
-    def first_listening(self, config: "ExpConfig") -> Sequence[str]:
-        """A sentence, through the vocoder if one is given."""
+        config = load_config(given.config, given.set)
+        log_dir = config.log_dir if self.folder == ROOT else ROOT / config.log_dir  # as it can be typed in a flag
+        experiment = str(Path(log_dir) / given.name)
+        if last == "finetune":
+            return f"The voice of {given.acoustic_dir} now speaks through it: --vocoder_dir {experiment}"
+        words = ["--stage", "3", "--infer_expt_dir", experiment, "--infer_output_dir", f"{experiment}/result"]
+        if self.kind == "vocoder":
+            words += [
+                "--infer_mode",
+                "batch",
+                "--infer_dataset",
+                config.dataset[0],
+                "--infer_testing_set",
+                "golden_test",
+            ]
+            return self.next_command(*words)
+        vocoder = ["--vocoder_dir", str(given.vocoder_dir)] if given.vocoder_dir else []
         text = "This is a clip of generated speech with the given text from a TTS model."
-        vocoder = ["--vocoder_dir", str(self.given.vocoder_dir)] if self.given.vocoder_dir else []
-        return ["--infer_mode", "single", "--infer_text", text, *vocoder]
+        return self.next_command(*words, "--infer_mode", "single", "--infer_text", text, *vocoder)
 
-
-class VocoderRecipe(Recipe):
-    """A vocoder: from recordings to a network that turns mels into sound."""
-
-    stages = {
-        "1": (flags.PREPROCESS,),
-        "2": (flags.TRAIN_VOCODER,),
-        "3": (flags.VOCODE,),
-        "finetune": (flags.TEACHER_FORCED, flags.TRAIN),
-    }
-    example_name = "my-vocoder"
-
-    def check(self, stage: str) -> None:
-        """Checks, besides, that fine-tuning has something to start from."""
-        super().check(stage)
-        if stage == "finetune" and not self.given.resume and self.given.resume_from_ckpt_path is None:
-            raise UserError("stage finetune needs --resume_from_ckpt_path")
-
-    def first_listening(self, config: "ExpConfig") -> Sequence[str]:
-        """Ten utterances of the test set."""
-        return ["--infer_mode", "batch", "--infer_dataset", config.dataset[0], "--infer_testing_set", "golden_test"]
-
-    def stage_finetune(self) -> None:
-        """Makes an acoustic model's mels of the recordings, and trains on them."""
-        _, experiment = self.experiment()
-        processes = choose_gpus(self.given.gpu)
-        self.start(flags.TEACHER_FORCED)
-        self.given.resume_type = "finetune" if self.given.resume_from_ckpt_path else None
-        self.start(flags.TRAIN, processes)
-        voice = self.given.acoustic_dir
-        print(f"\nThe voice of {voice} now speaks through it: --vocoder_dir {experiment}", flush=True)
-
-
-RECIPES = {"voice": VoiceRecipe, "vocoder": VocoderRecipe}
+    def next_command(self, *words: str) -> str:
+        """Says to type this recipe with these words, and with what all stages of a run share."""
+        config = ["--config", str(self.given.config)] if self.given.config != self.config else []
+        gpu = ["--gpu", self.given.gpu] if self.given.gpu else []
+        return f"Next, type:\n    {shlex.join(['sh', self.script, *words, *config, *gpu])}"
 
 
 def main() -> None:
     """Reads the command line and runs the recipe."""
     kind, script, *words = sys.argv[1:]
-    recipe = RECIPES[kind](script)
+    recipe = Recipe(kind, script)
     if {"-h", "--help"} & set(words):
         print(recipe.help())
         return
