@@ -1,4 +1,4 @@
-"""Stage 1: a corpus to features. `--help` lists the options."""
+"""Stage 1: makes the features of a corpus. Run again, it makes only what is missing or out of date."""
 
 import sys
 from pathlib import Path
@@ -50,9 +50,7 @@ def _needs_text(config: ExpConfig) -> bool:
 
 def main() -> None:
     """Runs stage 1."""
-    arguments = PREPROCESS.parse(
-        "Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
-    )
+    arguments = PREPROCESS.parse(__doc__)
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     num_workers = arguments.num_workers or available_cores()

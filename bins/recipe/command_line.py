@@ -22,14 +22,10 @@ class Flag(NamedTuple):
     default: str | None = None
     unset: str = "none"  # in words, what applies if the flag is not given and has no default
     letter: str = ""  # its short form in a recipe
-    choices: tuple[str, ...] = ()
+    choices: Sequence[str] = ()
+    repeatable: bool = False
     must_exist: bool = False  # a recipe looks for this folder before it starts its first stage
     passed_as: str = ""  # its name in the programs, if that is another one
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether it may be given several times."""
-        return self.value == "KEY=VALUE"
 
 
 class Program(NamedTuple):
@@ -72,10 +68,8 @@ class Program(NamedTuple):
         words = [self.path]
         for flag in self.flags:
             value, name = getattr(given, flag.name), f"--{flag.passed_as or flag.name}"
-            if value is True:
-                words.append(name)
-            elif value is not None:
-                words += [f"{name}={one}" for one in (value if flag.repeatable else [value])]
+            values = value if flag.repeatable else [value]
+            words += [name if one is True else f"{name}={one}" for one in values if one is not None]
         return words
 
 
@@ -133,7 +127,8 @@ def _suggestion(typed: str, names: list[str]) -> str:
 
 def _convert(flag: Flag, value: Any, folder: Path | None) -> Any:
     if flag.choices and value not in flag.choices:
-        raise UserError(f"--{flag.name} is {' or '.join(flag.choices)}, not '{value}'")
+        choices = " or ".join(flag.choices) if len(flag.choices) == 2 else f"one of {' '.join(flag.choices)}"
+        raise UserError(f"--{flag.name} is {choices}, not '{value}'")
     try:
         value = CONVERT.get(flag.value, lambda same: same)(value)
     except ValueError:  # of int

@@ -5,6 +5,7 @@ import argparse
 from bins.recipe.command_line import Flag, Program
 from utils.errors import UserError
 
+STAGE = Flag("stage", "STAGE", "the stage to run", unset="none, required", letter="s")
 STOP_STAGE = Flag(
     "stop_stage", "STAGE", "the last of the stages to run, one after the other", unset="the same as --stage"
 )
@@ -14,7 +15,9 @@ GPU = Flag(
 HELP = Flag("help", "", "prints this text", unset="off", letter="h")
 
 CONFIG = Flag("config", "FILE", "the experiment's configuration", letter="c")
-SET = Flag("set", "KEY=VALUE", "overrides one key of the configuration, as in --set train.batch_size=8; repeatable")
+SET = Flag(
+    "set", "KEY=VALUE", "overrides a key of the configuration, as in train.batch_size=8; repeatable", repeatable=True
+)
 NUM_WORKERS = Flag(
     "num_workers", "N", "processes that prepare data (about 0.2 GB each) or load it", unset="as the machine allows"
 )
@@ -32,21 +35,12 @@ ACOUSTIC_DIR = Flag(
     "acoustic_dir", "DIR", "the acoustic model's experiment, or a checkpoint in it (finetune)", must_exist=True
 )
 ACOUSTIC_DATA_DIR = Flag(
-    "acoustic_data_dir",
-    "DIR",
-    "the features that it was trained on (finetune)",
-    unset="data/ and the data set's name",
-    must_exist=True,
+    "acoustic_data_dir", "DIR", "the features that it was trained on (finetune)", unset="data/DATASET", must_exist=True
 )
 
 EXPERIMENT = Flag("infer_expt_dir", "DIR", "the experiment, or one checkpoint in it, to speak with")
 OUTPUT_DIR = Flag("infer_output_dir", "DIR", "where the wav files go", unset="the folder result in the experiment")
-MODE = Flag(
-    "infer_mode",
-    "MODE",
-    "single: one text; batch: a part of the data set, or a file of texts",
-    choices=("single", "batch"),
-)
+MODE = Flag("infer_mode", "MODE", "single: one text; batch: those of a data set or a file", choices=("single", "batch"))
 TEXT = Flag("infer_text", "TEXT", "the text to speak (single)")
 TEXT_FILE = Flag("infer_file", "FILE", "texts to speak, a line each: TEXT, or ID|TEXT")
 DATASET = Flag("infer_dataset", "NAME", "the data set to speak from (batch)")
@@ -69,13 +63,10 @@ DURATION = Flag("duration_control", "FACTOR", "scales the durations: 2.0 is half
 
 VOCODER = EXPERIMENT._replace(meaning="the vocoder: an experiment, one checkpoint in it, or a published folder")
 VOCODER_MODE = MODE._replace(
-    meaning="folder: a folder of recordings or mels; batch: a part of the data set", choices=("folder", "batch")
+    meaning="folder: a folder of recordings or mels; batch: a data set", choices=("folder", "batch")
 )
 RECORDINGS = Flag(
-    "infer_dir",
-    "DIR",
-    "recordings (wav, flac, ogg, mp3), or log-mels [T, n_mel] as .npy or .safetensors files (folder)",
-    must_exist=True,
+    "infer_dir", "DIR", "wav, flac, ogg, mp3, or mels [T, n_mel] as npy or safetensors (folder)", must_exist=True
 )
 RECORDINGS_OF = DATASET._replace(meaning="the data set to take recordings from (batch)")
 

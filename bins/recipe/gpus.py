@@ -6,9 +6,6 @@ import subprocess
 
 from utils.errors import UserError
 
-# Their drivers offer direct transfers that these cards do not have, and NCCL hangs on them.
-WITHOUT_PEER_TRANSFER = ("RTX 3090", "RTX 40")
-
 
 @functools.cache
 def choose_gpus(wanted: str | None) -> int:
@@ -23,7 +20,8 @@ def choose_gpus(wanted: str | None) -> int:
     Raises:
         UserError: --gpu does not list GPUs of this machine.
     """
-    names = _gpu_names()
+    status, listing = subprocess.getstatusoutput("nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null")
+    names = listing.splitlines() if status == 0 else []
     if not names:
         print("No NVIDIA GPU found: running on the CPU.", flush=True)
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -41,16 +39,8 @@ def choose_gpus(wanted: str | None) -> int:
         if int(gpu) >= len(names):
             raise UserError(f"--gpu {gpu}: this machine has {len(names)} GPU(s), numbered from 0", 2)
     os.environ["CUDA_VISIBLE_DEVICES"] = listed
-    if any(card in name for name in names for card in WITHOUT_PEER_TRANSFER):
+    if any("RTX 3090" in name or "RTX 40" in name for name in names):
+        # Their drivers offer direct transfers that these cards do not have, and NCCL hangs on them.
         os.environ.setdefault("NCCL_P2P_DISABLE", "1")
         os.environ.setdefault("NCCL_IB_DISABLE", "1")
     return len(gpus)
-
-
-def _gpu_names() -> list[str]:
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        listing = subprocess.run(query, capture_output=True, text=True)
-    except OSError:  # there is no nvidia-smi
-        return []
-    return listing.stdout.splitlines() if listing.returncode == 0 else []

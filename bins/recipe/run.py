@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import takewhile
 
 from bins.recipe import flags
-from bins.recipe.command_line import Flag, Program, read_flags
+from bins.recipe.command_line import Program, read_flags
 from bins.recipe.gpus import choose_gpus
 from utils.errors import UserError
 from utils.program import run
@@ -49,9 +49,11 @@ class Recipe:
         self.config = (self.path.parent / "exp_config.json").relative_to(ROOT)
         self.folder = Path.cwd()
         self.stages = KINDS[kind]
-        stage = Flag("stage", "STAGE", f"the stage to run: {' '.join(self.stages)}", unset="none, required", letter="s")
+        stages = list(self.stages)
+        stage = flags.STAGE._replace(meaning=f"{flags.STAGE.meaning}: {' '.join(stages)}", choices=stages)
+        stop_stage = flags.STOP_STAGE._replace(choices=stages)
         of_programs = [flag for programs in self.stages.values() for program in programs for flag in program.flags]
-        declared = {flag.name: flag for flag in (stage, flags.STOP_STAGE, flags.GPU, *of_programs, flags.HELP)}
+        declared = {flag.name: flag for flag in (stage, stop_stage, flags.GPU, *of_programs, flags.HELP)}
         self.flags = declared | {"config": flags.CONFIG._replace(default=str(self.config))}
 
     def help(self) -> str:
@@ -77,9 +79,6 @@ class Recipe:
         if given.stage is None:
             raise UserError(f"--stage is missing (one of: {' '.join(stages)}); see --help")
         given.stop_stage = given.stop_stage or given.stage
-        for name in ("stage", "stop_stage"):
-            if getattr(given, name) not in stages:
-                raise UserError(f"--{name} is one of {' '.join(stages)}, not '{getattr(given, name)}'")
         self.plan = stages[stages.index(given.stage) : stages.index(given.stop_stage) + 1]
         if not self.plan:
             raise UserError(f"--stop_stage {given.stop_stage} comes before --stage {given.stage}")
