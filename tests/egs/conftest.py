@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,20 +71,27 @@ class Recipe:
             self.bin / "nvidia-smi", f"#!/bin/sh\ncat <<'X'\n{listing}\nX\n" if names else "#!/bin/sh\nexit 9\n"
         )
 
-    def run(
-        self, *flags: str, cwd: Path | None = None, script: str = RECIPE, **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *flags: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        """Runs a recipe to its end; see start."""
+        process = self.start(*flags, **how)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def start(self, *flags: str, cwd: Path | None = None, script: str = RECIPE, **env: str) -> subprocess.Popen[str]:
+        """Starts a recipe in a process group of its own, from the repository's root or, by its whole path, from cwd."""
         self._calls.write_text("")
         unset = ("CUDA_VISIBLE_DEVICES", "NCCL_P2P_DISABLE", "NCCL_IB_DISABLE")
         clean = {name: value for name, value in os.environ.items() if name not in unset}
         path = f"{self.bin}:{clean['PATH']}"
         script = script if cwd is None else str(self.root / script)
-        return subprocess.run(
+        return subprocess.Popen(
             ["sh", script, *flags],
             cwd=cwd or self.root,
             env={**clean, "PATH": path, "PYTHON": str(self.python), "CALLS": str(self._calls), **env},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     @property
