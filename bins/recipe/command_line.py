@@ -90,8 +90,9 @@ def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | N
     given = argparse.Namespace(**{flag.name: [] if flag.repeatable else None for flag in flags.values()})
     known = {f"--{flag.name}": flag for flag in flags.values()}
     known |= {f"-{flag.letter}": flag for flag in flags.values() if flag.letter}
-    rest = iter(words)
-    for word in rest:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         typed, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if not word.startswith("-"):
             raise UserError(f"unexpected argument '{word}'; flags start with --, and a value with spaces needs quotes")
@@ -101,11 +102,12 @@ def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | N
         if not flag.value:
             if equals:
                 raise UserError(f"--{flag.name} takes no value")
-            value = True
-        elif not equals:
-            value = next(rest, None)
-            if value is None:
+            setattr(given, flag.name, True)
+            continue
+        if not equals:
+            if not rest:
                 raise UserError(f"--{flag.name} needs a value")
+            value = rest.pop(0)
             other = value.partition("=")[0]
             if other in known:
                 raise UserError(f"--{flag.name} needs a value, not the flag {other} (or write --{flag.name}={value})")
@@ -125,14 +127,14 @@ def _suggestion(typed: str, names: list[str]) -> str:
     return f"did you mean --{near[0]}?" if near else "see --help"
 
 
-def _convert(flag: Flag, value: Any, folder: Path | None) -> Any:
-    if flag.choices and value not in flag.choices:
+def _convert(flag: Flag, text: str, folder: Path | None) -> Any:
+    if flag.choices and text not in flag.choices:
         choices = " or ".join(flag.choices) if len(flag.choices) == 2 else f"one of {' '.join(flag.choices)}"
-        raise UserError(f"--{flag.name} is {choices}, not '{value}'")
+        raise UserError(f"--{flag.name} is {choices}, not '{text}'")
     try:
-        value = CONVERT.get(flag.value, lambda same: same)(value)
+        value = CONVERT.get(flag.value, str)(text)
     except ValueError:  # of int
-        raise UserError(f"--{flag.name} is a whole number, not '{value}'") from None
+        raise UserError(f"--{flag.name} is a whole number, not '{text}'") from None
     except argparse.ArgumentTypeError as error:
         raise UserError(f"--{flag.name}: {error}") from None
     return folder / value if folder is not None and isinstance(value, Path) else value
