@@ -86,7 +86,7 @@ class Recipe:
             raise UserError("stage finetune runs alone, with a --name of its own: --stage finetune")
         for stage in self.plan:
             self.check(stage)
-        if given.stage == "finetune":  # from a vocoder's weights alone; --resume goes on with all of its own checkpoint
+        if given.stage == "finetune":  # from the weights alone; --resume continues from its own checkpoint
             given.resume_type = "finetune" if given.resume_from_ckpt_path else None
 
     def check(self, stage: str) -> None:
@@ -162,7 +162,7 @@ class Recipe:
             return ""
         if last == "1":
             shared = flags.PREPROCESS.words(given)[2:]  # what follows the program and --config
-            return self.next_command("--stage", "2", "--name", given.name or f"my-{self.kind}", *shared)
+            return self.next_command(*shared, stage="2", name=given.name or f"my-{self.kind}")
 
         from config.load import load_config
 
@@ -171,26 +171,19 @@ class Recipe:
         experiment = str(Path(log_dir) / given.name)
         if last == "finetune":
             return f"The voice of {given.acoustic_dir} now speaks through it: --vocoder_dir {experiment}"
-        words = ["--stage", "3", "--infer_expt_dir", experiment, "--infer_output_dir", f"{experiment}/result"]
+        speak = {"stage": "3", "infer_expt_dir": experiment, "infer_output_dir": f"{experiment}/result"}
         if self.kind == "vocoder":
-            words += [
-                "--infer_mode",
-                "batch",
-                "--infer_dataset",
-                config.dataset[0],
-                "--infer_testing_set",
-                "golden_test",
-            ]
-            return self.next_command(*words)
-        vocoder = ["--vocoder_dir", str(given.vocoder_dir)] if given.vocoder_dir else []
+            speak |= {"infer_mode": "batch", "infer_dataset": " ".join(config.dataset)}
+            return self.next_command(**speak, infer_testing_set="golden_test")
         text = "This is a clip of generated speech with the given text from a TTS model."
-        return self.next_command(*words, "--infer_mode", "single", "--infer_text", text, *vocoder)
+        return self.next_command(**speak, infer_mode="single", infer_text=text, vocoder_dir=given.vocoder_dir)
 
-    def next_command(self, *words: str) -> str:
-        """Says to type this recipe with these words, and with what all stages of a run share."""
+    def next_command(self, *words: str, **values: object) -> str:
+        """Says to type this recipe with these flags, and with what all stages of a run share."""
+        typed = [word for name, value in values.items() if value for word in (f"--{name}", str(value))]
         config = ["--config", str(self.given.config)] if self.given.config != self.config else []
         gpu = ["--gpu", self.given.gpu] if self.given.gpu else []
-        return f"Next, type:\n    {shlex.join(['sh', self.script, *words, *config, *gpu])}"
+        return f"Next, type:\n    {shlex.join(['sh', self.script, *typed, *words, *config, *gpu])}"
 
 
 def main() -> None:
