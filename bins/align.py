@@ -5,7 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bins.preprocess import corpus_folder, parse_arguments, work_together
+from bins.preprocess import corpus_folder, work_together
+from bins.recipe.flags import PREPROCESS
 from config.load import load_config
 from config.schema import PreprocessConfig
 from utils.cores import available_cores
@@ -16,7 +17,7 @@ from utils.program import run
 
 def main() -> None:
     """Runs the alignment alone."""
-    arguments = parse_arguments("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
+    arguments = PREPROCESS.parse("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     if not isinstance(config.preprocess, PreprocessConfig):

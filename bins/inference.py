@@ -6,23 +6,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this repository's packages win over any of their names
 
 import argparse
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all
+from bins.recipe.flags import INFERENCE
 from config.load import load_config
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames, slug
-from utils.program import Parser, run
+from utils.program import run
 
 if TYPE_CHECKING:
     from models.tts.pieces import Piece
     from models.tts.synthesizer import Speech, Synthesizer
-
-SETS = ("train", "valid", "test", "golden_test")
 
 
 class Request(NamedTuple):
@@ -40,36 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: the command line; None: the program's own.
     """
     setup_logging()
-    run(lambda: infer(parse(argv)), "Interrupted; what is written is whole.")
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The flags, of the right types."""
-    parser = Parser(description=__doc__)
-    parser.add_argument("--config", help="the recipe's exp_config.json: where the data sets lie")
-    parser.add_argument("--infer_expt_dir", type=Path, required=True, help="an experiment, or one checkpoint in it")
-    parser.add_argument("--infer_output_dir", type=Path, help="default: the folder result in the experiment")
-    parser.add_argument("--infer_mode", choices=("single", "batch"), required=True)
-    parser.add_argument("--infer_text", help="the text to speak (single)")
-    parser.add_argument("--infer_file", type=Path, help="texts to speak, a line each; a line may be ID|TEXT")
-    parser.add_argument("--infer_dataset", help="the data set to speak from (batch)")
-    parser.add_argument("--infer_testing_set", choices=SETS, help="which part of it (batch)")
-    parser.add_argument("--infer_speaker_name", help="the voice of a model with several")
-    parser.add_argument("--vocoder_dir", type=Path, help="a vocoder's folder; default: Griffin-Lim, no network")
-    for feature in ("pitch", "energy", "duration"):
-        parser.add_argument(f"--{feature}_control", type=_factor, default=1.0, metavar="FACTOR", help="default: 1.0")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of --config")
-    return parser.parse_args(argv)
-
-
-def _factor(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no factor: give a number above 0")
-    return value
+    run(lambda: infer(INFERENCE.parse(__doc__, argv)), "Interrupted; what is written is whole.")
 
 
 def infer(args: argparse.Namespace) -> None:
@@ -122,25 +91,14 @@ def read_requests(args: argparse.Namespace) -> list[Request]:
     """The texts that the flags ask for.
 
     Raises:
-        UserError: flags are missing or contradict each other, a file cannot be read, or there is no text.
+        UserError: a file cannot be read, or there is no text.
         ConfigError: --config or --set is wrong.
     """
     config = load_config(args.config, args.set) if args.config else None
-    if args.infer_text is not None and args.infer_file is not None:
-        raise UserError("--infer_text and --infer_file exclude each other", 2)
     if args.infer_text is not None:
-        if args.infer_mode == "batch":
-            raise UserError("--infer_text is for --infer_mode single", 2)
-        if not args.infer_text.strip():
-            raise UserError("--infer_text: the text is empty", 2)
         return [Request(slug(args.infer_text), args.infer_text, None)]
     if args.infer_file is not None:
         return list(_file_lines(args.infer_file))
-    if args.infer_mode == "single":
-        raise UserError("--infer_mode single needs --infer_text or --infer_file", 2)
-    for flag in ("infer_dataset", "infer_testing_set", "config"):
-        if getattr(args, flag) is None:
-            raise UserError(f"--infer_mode batch needs --{flag}, or --infer_file", 2)
     assert config is not None
     from utils.jsonl import read_jsonl
 

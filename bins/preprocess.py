@@ -1,4 +1,4 @@
-"""Stage 1: a corpus to features. `--help` lists the options."""
+"""Stage 1: makes the features of a corpus. Run again, it makes only what is missing or out of date."""
 
 import sys
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import argparse
 from collections.abc import Callable
 
+from bins.recipe.flags import PREPROCESS
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
-from utils.program import Parser, run
+from utils.program import run
 from utils.team import join_team
 
 if TYPE_CHECKING:
@@ -22,21 +22,7 @@ if TYPE_CHECKING:
     from utils.utterance import Corpus
 
 
-def parse_arguments(description: str) -> argparse.Namespace:
-    """The command line of a program that works on a corpus."""
-    parser = Parser(description=description)
-    parser.add_argument("--config", required=True, metavar="FILE", help="exp_config.json of the recipe")
-    parser.add_argument(
-        "--num_workers", type=int, metavar="N", help="processes, about 0.2 GB each (default: the machine's cores)"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
-    arguments = parser.parse_args()
-    if arguments.num_workers is not None and arguments.num_workers < 1:
-        parser.error(f"argument --num_workers: must be at least 1, got {arguments.num_workers}")
-    return arguments
-
-
-def corpus_folder(config: ExpConfig, config_path: str) -> tuple[str, Path]:
+def corpus_folder(config: ExpConfig, config_path: Path) -> tuple[str, Path]:
     """Name and folder of the corpus.
 
     Raises:
@@ -64,9 +50,7 @@ def _needs_text(config: ExpConfig) -> bool:
 
 def main() -> None:
     """Runs stage 1."""
-    arguments = parse_arguments(
-        "Stage 1: make the features of a corpus. Run again, it makes only what is missing or out of date."
-    )
+    arguments = PREPROCESS.parse(__doc__)
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     num_workers = arguments.num_workers or available_cores()

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bins.preprocess import corpus_folder
+from bins.recipe.flags import TEACHER_FORCED
 from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config
 from config.schema import ExpConfig, PitchedVocoderPreprocessConfig, PreprocessConfig, VocoderPreprocessConfig
@@ -24,7 +25,7 @@ from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from utils.lock import exclusive
 from utils.logging import logger, setup_logging
-from utils.program import Parser, run
+from utils.program import run
 from utils.shards import ShardError, ShardReader, feature_key, read_header, shard_path, write_shard
 
 if TYPE_CHECKING:
@@ -55,19 +56,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: the command line; None: the program's own.
     """
     setup_logging()
-    run(lambda: make(parse(argv)), "Interrupted. What is finished is kept: the same command goes on from there.")
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The flags, of the right types."""
-    parser = Parser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the vocoder's exp_config.json")
-    parser.add_argument("--acoustic_dir", type=Path, required=True, help="a FastSpeech2's experiment, or a checkpoint")
-    parser.add_argument(
-        "--acoustic_data_dir", type=Path, help="the features that it was trained on; default: data/<dataset>"
+    run(
+        lambda: make(TEACHER_FORCED.parse(__doc__, argv)),
+        "Interrupted. What is finished is kept: the same command goes on from there.",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of --config")
-    return parser.parse_args(argv)
 
 
 def make(args: argparse.Namespace) -> None:

@@ -10,34 +10,21 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 
+from bins.recipe.flags import TRAIN
 from config.load import load_config, to_dict
 from config.schema import ExpConfig, PreprocessConfig
 from utils.errors import UserError
 from utils.jsonl import read_json, write_json
 from utils.lock import exclusive
 from utils.logging import setup_logging
-from utils.program import Parser, run
+from utils.program import run
 
 ACOUSTIC = "acoustic.json"  # in the data that bins/teacher_forced.py makes: whose mels they are
 
 
 def main() -> None:
     """Parses, checks the configuration and trains."""
-    parser = Parser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the recipe's exp_config.json")
-    parser.add_argument("--exp_name", required=True, help="the experiment's name: <log_dir>/<exp_name> holds it")
-    parser.add_argument("--resume", action="store_true", help="go on from the experiment's newest checkpoint")
-    parser.add_argument("--resume_from_ckpt_path", type=Path, help="go on from this checkpoint folder")
-    parser.add_argument(
-        "--resume_type",
-        choices=("resume", "finetune"),
-        default="resume",
-        help="finetune: take only the weights of --resume_from_ckpt_path, which may be a published vocoder's folder",
-    )
-    parser.add_argument("--acoustic_dir", type=Path, help="train a vocoder on the mels that this experiment makes")
-    parser.add_argument("--num_workers", type=int, help="processes that load batches")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
-    args = parser.parse_args()
+    args = TRAIN.parse(__doc__)
     if args.num_workers is not None:
         args.set.append(f"train.num_workers={args.num_workers}")
     config = load_config(args.config, args.set)  # before any heavy import, so that a typo is named at once
@@ -54,8 +41,6 @@ def main() -> None:
             )
     resume_from, start_from = args.resume_from_ckpt_path, None
     if args.resume_type == "finetune":
-        if resume_from is None:
-            raise UserError("--resume_type finetune needs --resume_from_ckpt_path: the weights to start from", 2)
         resume_from, start_from = None, resume_from
     train(config, args.exp_name, args.resume, resume_from, start_from)
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bins._speech import make_output_dir, tell_renamed, tell_speed, write_all, write_speech
+from bins.recipe.flags import VOCODE
 from config.load import load_config
 from config.schema import MelSettings
 from utils.errors import UserError
 from utils.logging import logger, setup_logging
 from utils.output_names import OutputNames
-from utils.program import Parser, run
+from utils.program import run
 from utils.utterance import AUDIO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from models.vocoder.load import Vocoder
     from models.vocoder.resynthesis import Clip
 
-SETS = ("train", "valid", "test", "golden_test")
 MELS = (".npy", ".safetensors")
 RECORDED = "-recorded.wav"  # of a split's clips, which are nowhere else as files
 
@@ -44,27 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: the command line; None: the program's own.
     """
     setup_logging()
-    run(lambda: vocode(parse(argv)), "Interrupted; what is written is whole.")
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The flags, of the right types."""
-    parser = Parser(description=__doc__)
-    parser.add_argument("--config", help="the recipe's exp_config.json: where the data sets lie (batch)")
-    parser.add_argument(
-        "--infer_expt_dir", type=Path, required=True, help="a vocoder's folder of any known kind, or one checkpoint"
-    )
-    parser.add_argument("--infer_output_dir", type=Path, help="default: the folder result in the experiment")
-    parser.add_argument("--infer_mode", choices=("folder", "batch"), required=True)
-    parser.add_argument(
-        "--infer_dir",
-        type=Path,
-        help="recordings (wav, flac, ogg, mp3), or log-mels [T, n_mel] (npy, safetensors) (folder)",
-    )
-    parser.add_argument("--infer_dataset", help="the data set to take recordings from (batch)")
-    parser.add_argument("--infer_testing_set", choices=SETS, help="which part of it (batch)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of --config")
-    return parser.parse_args(argv)
+    run(lambda: vocode(VOCODE.parse(__doc__, argv)), "Interrupted; what is written is whole.")
 
 
 def vocode(args: argparse.Namespace) -> None:
@@ -77,13 +57,8 @@ def vocode(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.set) if args.config else None
     split = None
     if args.infer_mode == "folder":
-        if args.infer_dir is None:
-            raise UserError("--infer_mode folder needs --infer_dir", 2)
         paths = find_files(args.infer_dir)
     else:
-        for flag in ("infer_dataset", "infer_testing_set", "config"):
-            if getattr(args, flag) is None:
-                raise UserError(f"--infer_mode batch needs --{flag}", 2)
         assert config is not None
         split = Path(config.preprocess.processed_dir) / args.infer_dataset
 

@@ -10,7 +10,7 @@ case ${1-} in
 esac
 here=$PWD
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-if [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; else python=${PYTHON:-python3}; fi
+. "$root/egs/_shared/python.sh"
 cd "$root"
 exec "$python" bins/inference.py --infer_expt_dir egs/voice/fastspeech2 --vocoder_dir egs/voice/vocoder \
     --infer_mode single --infer_text "$*" --infer_output_dir "$here/said"

@@ -122,7 +122,7 @@ def heavy_imports(*command: str, cwd: Path = REPO) -> set[str]:
     return seen & {"torch", "librosa", "scipy", "numba", "matplotlib", "pyworld", "accelerate", "onnxruntime"}
 
 
-@pytest.mark.parametrize("module", ["config.load", "text.frontend", "text.symbols", "utils.errors"])
+@pytest.mark.parametrize("module", ["bins.recipe.run", "config.load", "text.frontend", "text.symbols", "utils.errors"])
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert heavy_imports("-c", f"import {module}") == set()
 

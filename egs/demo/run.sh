@@ -12,7 +12,7 @@ case ${1-} in
 esac
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 cd "$root"
-if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
+. egs/_shared/python.sh
 recipe=egs/tts/FastSpeech2/run.sh
 config=egs/demo/fastspeech2.json
 corpus=egs/demo/corpus       # as the configuration has it: dataset_path.demo

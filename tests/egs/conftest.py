@@ -1,4 +1,7 @@
-"""A recipe to run: by sh, in a repository of its own, with a stand-in for Python that records what it was given."""
+"""A recipe to run: by sh, in a repository of its own, with a stand-in for Python.
+
+The stand-in runs bins/recipe with the standard library alone, and records every other program that it is to start.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,15 +17,27 @@ REPO = Path(__file__).resolve().parents[2]
 RECIPE = "egs/tts/FastSpeech2/run.sh"
 
 FAKE_PYTHON = f"""#!{sys.executable} -IS
-import json, os, sys
+import json, os, runpy, sys
+if sys.argv[1].endswith("/bins/recipe/run.py"):
+    sys.executable = os.path.abspath(sys.argv.pop(0))
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.exit()
 exec(os.environ.get("ACT", ""))
 names = ("CUDA_VISIBLE_DEVICES", "NCCL_P2P_DISABLE", "NCCL_IB_DISABLE")
 call = {{"args": sys.argv[1:], "cwd": os.getcwd(), "env": {{n: os.environ[n] for n in names if n in os.environ}}}}
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(call) + "\\n")
-if "config.load" in sys.argv:
-    print({{"--get=log_dir": "ckpts/tts", "--get=dataset": "LJSpeech"}}[sys.argv[4]])
 sys.exit(int(json.loads(os.environ.get("FAIL", "{{}}")).get(sys.argv[2 if sys.argv[1] == "-m" else 1], 0)))
+"""
+
+FAKE_CONFIG = """
+import json, os, types
+class ConfigError(Exception):
+    exit_code = int(json.loads(os.environ.get("FAIL", "{}")).get("config.load", 0))
+def load_config(path, overrides):
+    if ConfigError.exit_code:
+        raise ConfigError("wrong")
+    return types.SimpleNamespace(log_dir="ckpts/tts", dataset=("LJSpeech",))
 """
 
 
@@ -32,6 +48,10 @@ class Recipe:
         self.root = folder / "a repository"  # the space is part of the test
         for part in ("_shared", "tts/FastSpeech2", "vocoder/hifigan", "vocoder/sourcefilter"):
             shutil.copytree(REPO / "egs" / part, self.root / "egs" / part)
+        shutil.copytree(REPO / "bins/recipe", self.root / "bins/recipe")
+        for name in ("bins/__init__.py", "utils/__init__.py", "utils/errors.py", "utils/program.py"):
+            self._write(self.root / name, (REPO / name).read_text(encoding="utf-8"))
+        self._write(self.root / "config/load.py", FAKE_CONFIG)
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.python = self.bin / "fake-python"
@@ -51,27 +71,33 @@ class Recipe:
             self.bin / "nvidia-smi", f"#!/bin/sh\ncat <<'X'\n{listing}\nX\n" if names else "#!/bin/sh\nexit 9\n"
         )
 
-    def run(
-        self, *flags: str, cwd: Path | None = None, script: str = RECIPE, **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *flags: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        """Runs a recipe to its end; see start."""
+        process = self.start(*flags, **how)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def start(self, *flags: str, cwd: Path | None = None, script: str = RECIPE, **env: str) -> subprocess.Popen[str]:
+        """Starts a recipe in a process group of its own, from the repository's root or, by its whole path, from cwd."""
         self._calls.write_text("")
         unset = ("CUDA_VISIBLE_DEVICES", "NCCL_P2P_DISABLE", "NCCL_IB_DISABLE")
         clean = {name: value for name, value in os.environ.items() if name not in unset}
         path = f"{self.bin}:{clean['PATH']}"
         script = script if cwd is None else str(self.root / script)
-        return subprocess.run(
+        return subprocess.Popen(
             ["sh", script, *flags],
             cwd=cwd or self.root,
             env={**clean, "PATH": path, "PYTHON": str(self.python), "CALLS": str(self._calls), **env},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     @property
     def calls(self) -> list[dict]:
-        """Every start of Python in the last run, but the look at the configuration."""
-        calls = [json.loads(line) for line in self._calls.read_text().splitlines()]
-        return [call for call in calls if call["args"][:2] != ["-m", "config.load"]]
+        """Every program that the last run started."""
+        return [json.loads(line) for line in self._calls.read_text().splitlines()]
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +36,6 @@ def test_stages_call_their_programs(recipe: Recipe) -> None:
         "--infer_text=Hello.",
         "--vocoder_dir=v",
         "--pitch_control=1.2",
-        "--energy_control=1.0",
-        "--duration_control=1.0",
     }
 
 
@@ -98,6 +99,11 @@ def test_values_pass_unharmed(recipe: Recipe, value: str) -> None:
         (("--stage=3", "--infer_expt_dir=x", "--infer_mode=both"), "--infer_mode is single or batch, not 'both'"),
         (SPEAK, "needs --infer_text or --infer_file"),
         ((*SPEAK, "--infer_text=x", "--infer_file=y"), "exclude each other"),
+        ((*SPEAK, "--infer_text= "), "--infer_text: the text is empty"),
+        ((*SPEAK, "--infer_text=x", "--pitch_control=0"), "--pitch_control: '0' is no factor"),
+        (("--stage=1", "--num_workers=x"), "--num_workers is a whole number, not 'x'"),
+        (("--stage=1", "--num_workers=0"), "--num_workers: must be at least 1, got 0"),
+        (("--stage=1", "--infer_testing_set=all"), "--infer_testing_set is one of test golden_test valid train, not"),
         (("--stage=3", "--infer_expt_dir=x", "--infer_mode=batch"), "needs --infer_dataset"),
         (
             ("--stage=3", "--infer_expt_dir=x", "--infer_mode=batch", "--infer_dataset=L"),
@@ -119,7 +125,7 @@ def test_batch_takes_a_file_instead_of_a_data_set(recipe: Recipe) -> None:
     assert recipe.run(*batch, "--infer_dataset=LJSpeech", "--infer_testing_set=test").returncode == 0
 
 
-def test_help_lists_every_flag_with_its_default_and_starts_no_python(recipe: Recipe) -> None:
+def test_help_lists_every_flag_with_its_default_and_starts_no_program(recipe: Recipe) -> None:
     run = recipe.run("--help")
     assert (run.returncode, run.stderr, recipe.calls) == (0, "", [])
     general = "stage stop_stage name config gpu set num_workers resume resume_from_ckpt_path vocoder_dir help"
@@ -159,6 +165,41 @@ def test_a_failed_stage_gives_its_status(recipe: Recipe, flags: tuple[str, ...],
     run = recipe.run(*flags, FAIL=json.dumps({program: 3}))
     assert run.returncode == 3
     assert "Next" not in run.stdout
+
+
+# A program that says when it runs, needs a moment to end after Ctrl-C or kill, and ends with the signal's number + 50.
+SLOW = """
+if sys.argv[1] == "bins/preprocess.py":
+    import signal, time
+    def end(number, frame):
+        time.sleep(0.3)
+        os.write(1, b"ended\\n")
+        os._exit(50 + number)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    os.write(1, b"runs\\n")
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "strike"),
+    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.killpg), (signal.SIGTERM, os.kill)],
+    ids=["Ctrl-C", "kill of all", "kill"],
+)
+def test_a_stage_that_is_stopped_ends_in_its_own_way(recipe: Recipe, number: int, strike: Callable) -> None:
+    run = recipe.start("--stage=1", "--stop_stage=2", "--name=x", ACT=SLOW)
+    while run.stdout.readline() != "runs\n":
+        assert run.poll() is None
+    strike(run.pid, number)
+    output, errors = run.communicate()
+    assert (run.returncode, output.splitlines()) == (50 + number, ["ended"]), errors
+    assert errors == "Stage 1 failed: the stages after it were not started.\n"
+
+
+def test_a_killed_program_gives_the_status_that_a_shell_gives(recipe: Recipe) -> None:
+    suicide = 'if sys.argv[1] == "bins/preprocess.py": os.kill(os.getpid(), 9)'
+    assert recipe.run("--stage=1", ACT=suicide).returncode == 128 + 9
 
 
 def test_each_stage_prints_the_command_that_comes_next(recipe: Recipe) -> None:

@@ -38,7 +38,7 @@ elif program == "bins/inference.py":
 def demo(recipe: Recipe) -> Recipe:
     """The recipe with the demo beside it."""
     shutil.copytree(REPO / "egs/demo", recipe.root / "egs/demo", ignore=shutil.ignore_patterns("corpus*"))
-    shutil.copytree(REPO / "config", recipe.root / "config", ignore=shutil.ignore_patterns("*.py*"))
+    shutil.copyfile(REPO / "config/fs2.json", recipe.root / "config/fs2.json")
     (recipe.root / "egs/demo/fastspeech2.json").write_text("{}")
     return recipe
 

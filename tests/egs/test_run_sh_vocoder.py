@@ -40,7 +40,7 @@ def test_the_vocoders_stages_call_their_programs(vocoder: Recipe, place: str) ->
     published = "--resume_from_ckpt_path=published"
     assert run("--stage=1", "--num_workers=3") == [["bins/preprocess.py", "--num_workers=3"]]
     assert run("-s", "2", "-n", "x", "--resume", "--set=a.b=1") == [[*train, "--set=a.b=1", "--resume"]]
-    assert run("-s", "2", "-n", "x", published) == [[*train, published, "--resume_type=resume"]]
+    assert run("-s", "2", "-n", "x", published) == [[*train, published]]
     assert run("-s", "2", "-n", "x", published, "--resume_type=finetune") == [
         [*train, published, "--resume_type=finetune"]
     ]
@@ -82,9 +82,9 @@ def test_all_stages_of_the_vocoder_are_three(vocoder: Recipe) -> None:
         (("--stage=3",), "stage 3 needs --infer_expt_dir"),
         (("--stage=3", "--infer_expt_dir=x"), "stage 3 needs --infer_mode"),
         (("--stage=3", "--infer_expt_dir=x", "--infer_mode=single"), "--infer_mode is folder or batch, not 'single'"),
-        (("--stage=3", "--infer_expt_dir=x", "--infer_mode=folder"), "stage 3, folder, needs --infer_dir"),
-        (LISTEN[:3], "stage 3, batch, needs --infer_dataset"),
-        (LISTEN[:4], "stage 3, batch, needs --infer_testing_set"),
+        (("--stage=3", "--infer_expt_dir=x", "--infer_mode=folder"), "--infer_mode folder needs --infer_dir"),
+        (LISTEN[:3], "--infer_mode batch needs --infer_dataset"),
+        (LISTEN[:4], "--infer_mode batch needs --infer_testing_set"),
         (("--stage=finetune",), "stage finetune needs --name"),
         (("--stage=finetune", "--name=x"), "stage finetune needs --acoustic_dir"),
         (("--stage=finetune", "--name=x", "--acoustic_dir=none"), "--acoustic_dir: there is no folder none"),
