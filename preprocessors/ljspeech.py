@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.utterance import Corpus, Mended, Skipped, Utterance
+from utils.utterance import AUDIO_SUFFIXES, Corpus, Mended, Skipped, Utterance
 
 METADATA = "metadata.csv"
-LAYOUT = f'{METADATA} with lines "id|text" or "id|text|normalized text", and wavs/<id>.wav'
+LAYOUT = f'{METADATA} with lines "id|text" or "id|text|normalized text", and wavs/<id>.wav (or another format)'
 
 
 def read(root: Path, name: str, needs_text: bool = True) -> Corpus:
@@ -43,15 +45,40 @@ def read(root: Path, name: str, needs_text: bool = True) -> Corpus:
         raise UserError(f'{path}: is empty; it must hold lines "id|text" or "id|text|normalized text"')
 
     corpus = Corpus([], [], [])
+    recordings = _recordings(root / "wavs")
+
+    def path_of(utt_id: str) -> Path:
+        return recordings.get(utt_id, root / "wavs" / f"{utt_id}.wav")
+
     seen: set[str] = set()
     # Not splitlines(): a text may hold characters that it takes for line ends, such as U+2028.
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if raw.strip():
-            _read_line(raw, f"line {number}", root, name, needs_text, corpus, seen)
+            _read_line(raw, f"line {number}", path_of, name, needs_text, corpus, seen)
     return corpus
 
 
-def _read_line(raw: bytes, place: str, root: Path, name: str, needs_text: bool, corpus: Corpus, seen: set[str]) -> None:
+def _recordings(folder: Path) -> dict[str, Path]:
+    """Recordings by id, whatever their format and the case of its suffix; of several, the first of AUDIO_SUFFIXES."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:  # stage 1 says of each recording that it is missing
+        names = []
+    found = {}
+    for suffix in reversed(AUDIO_SUFFIXES):
+        found.update({name[: -len(suffix)]: folder / name for name in names if name.lower().endswith(suffix)})
+    return found
+
+
+def _read_line(
+    raw: bytes,
+    place: str,
+    path_of: Callable[[str], Path],
+    name: str,
+    needs_text: bool,
+    corpus: Corpus,
+    seen: set[str],
+) -> None:
     """Adds one line's utterance, or why there is none, to `corpus`."""
 
     def skip(utt_id: str, reason: str, detail: str = "") -> None:
@@ -72,7 +99,7 @@ def _read_line(raw: bytes, place: str, root: Path, name: str, needs_text: bool, 
     if utt_id in seen:
         return skip(utt_id, "id occurs twice", f"{place}; the first one is kept")
     seen.add(utt_id)
-    wav_path = root / "wavs" / f"{utt_id}.wav"
+    wav_path = path_of(utt_id)
     if not needs_text:
         corpus.utterances.append(Utterance(utt_id, name, "", wav_path))
         return

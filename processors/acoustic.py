@@ -17,6 +17,7 @@ from processors.extracted import Extracted
 from processors.phone_average import fill_unvoiced, phone_average
 from processors.pitch import extract_pitch
 from processors.skip import SkipUtterance
+from processors.speech_activity import NO_SPEECH, Silence, cut_silences, find_silences
 from text.frontend import Frontend, Pronunciation, UnpronounceableError
 from text.pauses import place_marks
 from text.symbols import SYMBOLS, SymbolTable, UnknownSymbolError
@@ -28,8 +29,9 @@ class AlignerInputs(NamedTuple):
 
     phones: list[str]  # the front end's tokens
     words: list[tuple[str, int]]  # each word and how many of the phones, marks not counted, are its
-    mel: np.ndarray  # float32 [T, n_mel], of the whole recording
-    seconds: float  # length of the recording
+    mel: np.ndarray  # float32 [T, n_mel], of the recording without the middles of its silences
+    silences: list[Silence]  # those of the recording
+    seconds: float  # length of the whole recording
 
 
 class FeatureExtractor:
@@ -102,14 +104,18 @@ class FeatureExtractor:
         """What the aligner needs of one utterance.
 
         Raises:
-            SkipUtterance: it cannot be used; the reason says why.
+            SkipUtterance: it cannot be used, or nobody speaks in it; the reason says why.
         """
         spoken, _ = self._pronounce(utterance.text)
         wav, _ = self._waveform(utterance)
         with torch.inference_mode():
             mel = self._mel(torch.from_numpy(wav).unsqueeze(0))[0].numpy()
         words = [(word.text, len(word.phones)) for word in spoken.words]
-        return AlignerInputs(spoken.phones, words, np.ascontiguousarray(mel), len(wav) / self._config.sample_rate)
+        silences = find_silences(mel, self._config.hop_size / self._config.sample_rate)
+        if silences is None:
+            raise SkipUtterance(NO_SPEECH, "nothing in the recording stands out from its noise")
+        heard = np.ascontiguousarray(cut_silences(mel, silences))
+        return AlignerInputs(spoken.phones, words, heard, silences, len(wav) / self._config.sample_rate)
 
     def _pronounce(self, text: str) -> tuple[Pronunciation, list[tuple[str, str]]]:
         """The text's tokens, and the front end's warnings as what was mended."""

@@ -1,6 +1,6 @@
 """A corpus' mels and tokens as batches for the aligner."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from models.aligner.tokens import Tokens, record_tokens
 from text.symbols import SYMBOLS, SymbolTable
 from utils.shards import feature_key, read_features, shard_path
 
+SOFT = 4  # frames of a silence, next to speech, in which there may be a soft sound
+
 
 class AlignerBatch(NamedTuple):
     """Shapes: B utterances, S phones, T mel frames; padding is 0."""
@@ -22,10 +24,15 @@ class AlignerBatch(NamedTuple):
     optional: Tensor  # [B, S] bool, may last no frame
     mel: Tensor  # [B, T, n_mel] float32, log amplitude
     mel_lengths: Tensor  # [B] int64
+    silent: Tensor  # [B, T] bool, frames of silences
 
 
 class AlignerDataset(torch.utils.data.Dataset):
-    """The utterances that can be aligned. Reads a mel from its shard when it is asked for."""
+    """The utterances that can be aligned. Reads a mel from its shard when it is asked for.
+
+    For training, silences between words are left out whole: no token may stand for them where the text has no mark, and
+    the next phone would learn that it can sound like silence. Those at the ends are what a pause is learned from.
+    """
 
     def __init__(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
         """Takes note of the utterances.
@@ -42,8 +49,9 @@ class AlignerDataset(torch.utils.data.Dataset):
         self.crowded: list[tuple[str, str]] = []  # utterance id, what was found
         for record in records:
             tokens = record_tokens(record)
-            if record["num_frames"] < len(tokens.symbols):
-                found = f"{len(tokens.symbols)} phones and pauses in {record['num_frames']} frames"
+            num_frames = record["num_frames"] - sum(end - start for start, end in _inner_silences(record))
+            if num_frames < len(tokens.symbols):
+                found = f"{len(tokens.symbols)} phones and pauses in {num_frames} frames"
                 self.crowded.append((record["utt_id"], found))
                 continue
             self.rows.append(record)
@@ -54,14 +62,21 @@ class AlignerDataset(torch.utils.data.Dataset):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> AlignerBatch:
-        """One utterance, in the fields of a batch without their first dimension."""
-        return self.item(index, self.tokens[index])
+        """One utterance to train on, in the fields of a batch without their first dimension."""
+        item = self.item(index, self.tokens[index])
+        kept = torch.ones(len(item.mel), dtype=torch.bool)
+        for start, end in _inner_silences(self.rows[index]):
+            kept[start:end] = False
+        return item._replace(mel=item.mel[kept], mel_lengths=kept.sum(), silent=item.silent[kept])
 
     def item(self, index: int, tokens: Tokens) -> AlignerBatch:
-        """The same with other tokens."""
+        """One utterance to align, with the tokens that are given."""
         row = self.rows[index]
         key = feature_key(row["utt_id"], "mel")
         mel = read_features(shard_path(self.folder, row["shard"]), [row["utt_id"]], ["mel"])[key]
+        silent = torch.zeros(len(mel), dtype=torch.bool)
+        for start, end, *_ in row["silences"]:
+            silent[start + SOFT * (start > 0) : end - SOFT * (end < len(mel))] = True
         return AlignerBatch(
             index=torch.tensor(index),
             phone_ids=torch.tensor(self.symbols.ids(tokens.symbols)),
@@ -69,6 +84,7 @@ class AlignerDataset(torch.utils.data.Dataset):
             optional=torch.tensor(tokens.optional),
             mel=torch.from_numpy(mel),
             mel_lengths=torch.tensor(row["num_frames"]),
+            silent=silent,
         )
 
     @staticmethod
@@ -83,6 +99,11 @@ class AlignerDataset(torch.utils.data.Dataset):
         """Rows (default: all) in batches of similar length, for a single pass."""
         order = sorted(range(len(self)) if rows is None else rows, key=self.lengths.__getitem__)
         return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def _inner_silences(record: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Start and end of the silences between words."""
+    return [(start, end) for start, end, *_ in record["silences"] if start > 0 and end < record["num_frames"]]
 
 
 class AlignerSubset(torch.utils.data.Dataset):

@@ -7,7 +7,7 @@ generative model cannot: each frame has to be likely under the phone that it is 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -51,29 +51,36 @@ class FlatStart:
             batches: all on the device.
         """
         for _ in range(_ITERATIONS):
-            count = torch.zeros(self.num_symbols, 1, device=self.cosines.device, dtype=torch.float64)
-            first = torch.zeros(self.num_symbols, 2 * _CEPSTRA, device=self.cosines.device, dtype=torch.float64)
-            second = torch.zeros_like(first)
-            for batch in batches:
-                durations = self.durations(batch)
-                features = self._features(batch)
-                for row, frames in enumerate(batch.mel_lengths.tolist()):
-                    symbols = torch.repeat_interleave(batch.phone_ids[row], durations[row])
-                    hits = F.one_hot(symbols, self.num_symbols).double().T  # a product: its sums have a fixed order
-                    heard = features[row, :frames].double()
-                    count += hits.sum(1, keepdim=True)
-                    first += hits @ heard
-                    second += hits @ heard.square()
-            total = count.sum()
-            all_mean = first.sum(0) / total
-            all_variance = second.sum(0) / total - all_mean.square()
-            # A symbol that is heard in few frames is pulled towards the mean of all.
-            weight = count / (count + 5)
-            mean = first / count.clamp(min=1)
-            variance = second / count.clamp(min=1) - mean.square()
-            self.mean = (weight * mean + (1 - weight) * all_mean).float()
-            variance = weight * variance + (1 - weight) * all_variance
-            self.variance = torch.maximum(variance, _VARIANCE_FLOOR * all_variance).float()
+            self.estimate((batch, self.durations(batch)) for batch in batches)
+
+    def estimate(self, aligned: Iterable[tuple[AlignerBatch, Tensor]]) -> None:
+        """Takes the Gaussians from alignments.
+
+        Args:
+            aligned: batches on the device with their durations, int64 [B, S] frames.
+        """
+        count = torch.zeros(self.num_symbols, 1, device=self.cosines.device, dtype=torch.float64)
+        first = torch.zeros(self.num_symbols, 2 * _CEPSTRA, device=self.cosines.device, dtype=torch.float64)
+        second = torch.zeros_like(first)
+        for batch, durations in aligned:
+            features = self._features(batch)
+            for row, frames in enumerate(batch.mel_lengths.tolist()):
+                symbols = torch.repeat_interleave(batch.phone_ids[row], durations[row])
+                hits = F.one_hot(symbols, self.num_symbols).double().T  # a product: its sums have a fixed order
+                heard = features[row, :frames].double()
+                count += hits.sum(1, keepdim=True)
+                first += hits @ heard
+                second += hits @ heard.square()
+        total = count.sum()
+        all_mean = first.sum(0) / total
+        all_variance = second.sum(0) / total - all_mean.square()
+        # A symbol that is heard in few frames is pulled towards the mean of all.
+        weight = count / (count + 5)
+        mean = first / count.clamp(min=1)
+        variance = second / count.clamp(min=1) - mean.square()
+        self.mean = (weight * mean + (1 - weight) * all_mean).float()
+        variance = weight * variance + (1 - weight) * all_variance
+        self.variance = torch.maximum(variance, _VARIANCE_FLOOR * all_variance).float()
 
     def durations(self, batch: AlignerBatch) -> Tensor:
         """The likeliest paths, int64 [B, S], frames."""

@@ -16,10 +16,11 @@ import torch
 from config.schema import AdamConfig, ExpConfig, PreprocessConfig, TrainConfig
 from models.aligner.config import AlignerConfig
 from models.aligner.dataset import AlignerBatch, AlignerDataset
+from models.aligner.halves import SMALLEST_CORPUS, agreements
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
 from models.aligner.scores import Score, misfits, utterance_score
-from models.aligner.tokens import Tokens, tiers, with_pauses_between_words, without_short_pauses
+from models.aligner.tokens import Tokens, tiers, with_cut_frames, with_pauses_between_words, without_short_pauses
 from models.aligner.trainer import BLOCK, LONGEST, AlignerTrainer
 from models.aligner.version import VERSION
 from utils.atomic import write_text
@@ -33,7 +34,8 @@ _BATCH_SIZE = 8  # 16 take half as long again to reach the same loss (measured, 
 _ALIGNED_AT_ONCE = 16
 # s; a pause that no mark announces must last as long. Between two words the closure of a stop looks like one.
 _SHORTEST_PAUSE = 0.08
-_PICTURES = 20  # of the worst alignments
+_SILENCE = 5.0  # nats against a phone, for each frame of a silence
+PICTURES = 20  # of the worst alignments; one of a typical alignment is added
 
 
 class Aligned(NamedTuple):
@@ -41,7 +43,7 @@ class Aligned(NamedTuple):
 
     row: int  # of the data set
     tokens: Tokens  # S; those of the data set, and pauses that were heard between words
-    durations: np.ndarray  # int64 [S], frames; sums to the utterance's
+    durations: np.ndarray  # int64 [S], frames of the mel without its silences
     score: Score
 
 
@@ -107,6 +109,8 @@ def align(model: Aligner, dataset: AlignerDataset, seconds_per_frame: float) -> 
         batch = AlignerDataset.collate([dataset.item(row, own) for row, own in zip(rows, tokens, strict=True)])
         batch = AlignerBatch(*(tensor.to(device) for tensor in batch))
         log_probs = model(batch.phone_ids, batch.phone_lengths, batch.mel, batch.mel_lengths)
+        # Where the recording is silent there can be pauses alone.
+        log_probs = log_probs - _SILENCE * (batch.silent.unsqueeze(2) & ~batch.optional.unsqueeze(1))
         found = best_durations(log_probs, batch.phone_lengths, batch.mel_lengths, batch.optional).cpu().numpy()
         return batch, [row[: len(own.symbols)] for row, own in zip(found, tokens, strict=True)]
 
@@ -125,7 +129,8 @@ def align(model: Aligner, dataset: AlignerDataset, seconds_per_frame: float) -> 
             tokens, own = heard[place], durations[place]
             path = np.repeat([place_of[symbol] for symbol in tokens.symbols], own)
             likeness = sounds_like[place, np.arange(len(path)), path]
-            score = utterance_score(likeness, own, np.array(tokens.optional), seconds_per_frame)
+            seconds = dataset.rows[row]["seconds"]
+            score = utterance_score(likeness, own, np.array(tokens.optional), seconds, seconds_per_frame)
             yield Aligned(row, tokens, own, score)
 
 
@@ -138,32 +143,35 @@ def write_alignment(dataset: AlignerDataset, aligned: Aligned, folder: Path, sec
     row = dataset.rows[aligned.row]
     words = [text for text, _ in row["words"]]
     path = folder / f"{row['utt_id']}.TextGrid"
-    write_textgrid(path, tiers(aligned.tokens, aligned.durations.tolist(), words, row["seconds"], seconds_per_frame))
+    cuts = [(cut_at, cut) for _, _, cut_at, cut in row["silences"]]
+    durations = with_cut_frames(aligned.tokens, aligned.durations.tolist(), cuts)
+    write_textgrid(path, tiers(aligned.tokens, durations, words, row["seconds"], seconds_per_frame))
     return path
 
 
-def draw_worst(dataset: AlignerDataset, found: Sequence[Aligned], folder: Path, seconds_per_frame: float) -> None:
-    """Writes `<folder>/<utt_id>.png`, phones over the mel, of the utterances that fit worst.
+def draw_pictures(dataset: AlignerDataset, found: Sequence[Aligned], folder: Path, seconds_per_frame: float) -> None:
+    """Writes `<folder>/<utt_id>.png`, phones over the mel, of the utterances that fit worst and of a typical one.
 
     Raises:
         OSError: a picture cannot be written.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for aligned in sorted(found, key=lambda aligned: (aligned.score.fit, aligned.row))[:_PICTURES]:
+    order = sorted(found, key=lambda aligned: (aligned.score.fit, aligned.row))
+    for aligned in {aligned.row: aligned for aligned in [*order[:PICTURES], order[len(order) // 2]]}.values():
         row, tokens = dataset.rows[aligned.row], aligned.tokens
         lasting = aligned.durations > 0
         ends = aligned.durations.cumsum()[lasting] * seconds_per_frame
         labels = [label for label, lasts in zip(tokens.labels, lasting, strict=True) if lasts]
         title = f"{row['utt_id']}: {' '.join(word for word, _ in row['words'])}"
-        mel = dataset[aligned.row].mel.numpy()
+        mel = dataset.item(aligned.row, tokens).mel.numpy()
         save_alignment(folder / f"{row['utt_id']}.png", mel, labels, ends, title, seconds_per_frame)
 
 
 class Learned(NamedTuple):
-    """What `learn` found, as plain values."""
+    """What `learn` found."""
 
-    scores: dict[str, list[float]]  # utterance id -> misfit and the fields of Score
+    scores: dict[str, Score]  # by utterance id
     crowded: list[tuple[str, str]]  # ids of utterances with more phones than frames, and what was found
 
 
@@ -207,8 +215,15 @@ def learn(
             found.append(aligned)
             progress.advance()
     found.sort(key=lambda aligned: aligned.row)
-    draw_worst(dataset, found, pictures_dir, seconds_per_frame)
+    draw_pictures(dataset, found, pictures_dir, seconds_per_frame)
     badness = misfits([aligned.score.fit for aligned in found])
     ids = [dataset.rows[aligned.row]["utt_id"] for aligned in found]
-    scores = {utt_id: [misfit, *aligned.score] for utt_id, misfit, aligned in zip(ids, badness, found, strict=True)}
+    agreeing: list[float | None] = [None] * len(found)
+    if len(found) >= SMALLEST_CORPUS:
+        tokens, durations = [aligned.tokens for aligned in found], [aligned.durations for aligned in found]
+        agreeing = [*agreements(dataset, tokens, durations, seconds_per_frame, next(model.parameters()).device)]
+    scores = {
+        utt_id: aligned.score._replace(misfit=misfit, agreement=agreement)
+        for utt_id, misfit, aligned, agreement in zip(ids, badness, found, agreeing, strict=True)
+    }
     return Learned(scores, dataset.crowded)

@@ -1,6 +1,7 @@
 """The tokens that an aligner sees, and the way back from their durations to words and phones in seconds."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -87,6 +88,25 @@ def without_short_pauses(tokens: Tokens, written: Tokens, durations: Sequence[in
                 column.append(value)
         place += own
     return kept
+
+
+def with_cut_frames(tokens: Tokens, durations: Sequence[int], cuts: Iterable[tuple[int, int]]) -> list[int]:
+    """Durations in frames of the whole recording.
+
+    Args:
+        tokens: S tokens.
+        durations: S numbers of frames of the mel that was aligned.
+        cuts: (frame of that mel, how many frames are missing before it), in order. They go to the pause that is there;
+            where there is none, to the phone.
+    """
+    ends = list(accumulate(durations))
+    longer = list(durations)
+    for position, count in cuts:
+        # The tokens that touch the place, with those of no length between them.
+        first, last = bisect_left(ends, position), min(bisect_right(ends, position), len(ends) - 1)
+        pauses = [index for index in range(first, last + 1) if tokens.word_of[index] < 0]
+        longer[pauses[0] if pauses else first] += count
+    return longer
 
 
 def tiers(

@@ -20,7 +20,8 @@ class AlignerCorpus(NamedTuple):
     """What there is to learn from."""
 
     folder: Path  # of the shards; the features of an utterance are its mel alone
-    records: list[dict[str, Any]]  # utt_id, speaker, phones, words, num_frames, seconds, shard; in order of the ids
+    # In order of the ids: utt_id, speaker, phones, words, num_frames and silences of the mel, seconds, shard.
+    records: list[dict[str, Any]]
     skipped: list[Skipped]
     retry: bool  # whether a failure may have passed by the next run
 

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from config.schema import PreprocessConfig
+from models.aligner.scores import Score, doubts
 from models.aligner.version import VERSION
+from processors.speech_activity import NO_SPEECH
 from processors.stage1.agreement import agreement
 from processors.stage1.aligner_inputs import make_inputs, plan_inputs
 from processors.stage1.finalize import LOCK
 from processors.stage1.pipeline import LearnedAlignment, check_lexicon, own_textgrid_dir
 from processors.stage1.plan import ShardPlan, find_textgrids
+from utils.errors import UserError
 from utils.jsonl import write_json
 from utils.utterance import Corpus, Skipped
 
 RESULT = "alignment.json"  # in the features' folder; written last, it says that the TextGrids are whole
-WORST = 20  # utterances that the report names
+PICTURES = "alignment"  # in the features' folder
+WORST = 20  # utterances that the report names, as many as `models.aligner.stage` draws
+MOST_FAILED = 0.1  # of a corpus; beyond, none of its alignments can be trusted
+MISREAD = "text and audio do not match"
 
 
 class Alignment(NamedTuple):
-    """What came of it."""
+    """The corpus as far as it is aligned, and its alignment."""
 
     corpus: Corpus  # without what cannot be aligned and what is misread
     learned: LearnedAlignment
@@ -59,7 +68,7 @@ def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Cor
     check_lexicon(config.lexicon_path)
     out_dir = Path(config.processed_dir) / dataset
     work_dir = out_dir / "aligner"
-    plans, inputs = plan_inputs(corpus.utterances, config, work_dir / "mels")
+    plans, inputs = plan_inputs(corpus.utterances, config, work_dir / f"mels-{VERSION}")
     result = _finished(out_dir, inputs)
     if result is not None and result["retry"]:
         usable = {record["utt_id"] for record in make_inputs(plans, config, num_workers).records}
@@ -94,6 +103,12 @@ def _learn(
     total = sum(len(plan.utterances) for plan in plans)
     print(f"learning from the recordings where each phone of {total:,} utterances is spoken", flush=True)
     found = make_inputs(plans, config, num_workers)
+    if not found.records:
+        reasons = Counter(skipped.reason for skipped in found.skipped).most_common()
+        listed = "; ".join(
+            f"{reason} ({count:,}, such as {_first(found.skipped, reason)})" for reason, count in reasons
+        )
+        raise UserError(f"none of the {total:,} recordings can be aligned: {listed}")
 
     from models.aligner.stage import learn
     from utils.logging import setup_logging
@@ -101,50 +116,111 @@ def _learn(
     setup_logging()
     textgrid_dir, work_dir = out_dir / "TextGrid", out_dir / "aligner"
     scores, crowded = learn(
-        config, found.folder, found.records, inputs, work_dir / "training", textgrid_dir, out_dir / "alignment"
+        config, found.folder, found.records, inputs, work_dir / "training", textgrid_dir, out_dir / PICTURES
     )
     for path in textgrid_dir.glob("*.TextGrid"):  # of utterances that have left the corpus
         if path.stem not in scores:
             path.unlink()
-    result = {"version": VERSION, "inputs": inputs, "retry": found.retry, "scores": scores, "crowded": crowded}
+    seconds = {record["utt_id"]: record["seconds"] for record in found.records}
+    result = {
+        "version": VERSION,
+        "inputs": inputs,
+        "retry": found.retry,
+        "scores": {utt_id: score._asdict() for utt_id, score in scores.items()},
+        "seconds": {utt_id: seconds[utt_id] for utt_id in scores},
+        "crowded": crowded,
+        "skipped": [list(skipped) for skipped in found.skipped],
+    }
     write_json(out_dir / RESULT, result)
     return result
+
+
+def _first(skipped: Sequence[Skipped], reason: str) -> str:
+    """The first utterance that was skipped for a reason, with the detail."""
+    entry = next(entry for entry in skipped if entry.reason == reason)
+    return f"{entry.utt_id}: {entry.detail}" if entry.detail else entry.utt_id
 
 
 def _judge(
     config: PreprocessConfig, root: Path, corpus: Corpus, textgrid_dir: Path, result: dict[str, Any]
 ) -> Alignment:
-    """Leaves out what is misread, and says what the report shall tell. TextGrids of the corpus' own are trusted."""
+    """Leaves out what is not aligned or misread, and gathers what the report says of it.
+
+    TextGrids of the corpus' own are trusted.
+
+    Raises:
+        UserError: more than a tenth of the corpus could not be aligned.
+    """
     all_own = find_textgrids(own_textgrid_dir(config, root), corpus.utterances)
     own = {} if config.alignment == "learned" else all_own
     limit = float("inf") if config.max_misfit is None else config.max_misfit
-    skipped = [Skipped(utt_id, "more phones than frames", found) for utt_id, found in result["crowded"]]
+    scores = {utt_id: Score(**fields) for utt_id, fields in result["scores"].items()}
+    failed = {utt_id: found for utt_id, score in scores.items() if utt_id not in own and (found := doubts(score))}
+    mute = [entry[0] for entry in result["skipped"] if entry[1] == NO_SPEECH and entry[0] not in own]
+    judged = len(scores.keys() - own.keys()) + len(mute)
+    if len(failed) + len(mute) > MOST_FAILED * judged:
+        raise UserError(_failure(corpus, scores, failed, mute, judged, textgrid_dir.parent / PICTURES))
+
+    skipped = [Skipped(*entry) for entry in result["skipped"]]
+    skipped += [Skipped(utt_id, "more phones than frames", found) for utt_id, found in result["crowded"]]
+    skipped += [Skipped(utt_id, "could not be aligned", "; ".join(found)) for utt_id, found in failed.items()]
     skipped += [
-        Skipped(utt_id, "text and audio do not match", f"misfit {score[0]:.1f}, more than preprocess.max_misfit")
-        for utt_id, score in result["scores"].items()
-        if score[0] > limit
+        Skipped(utt_id, MISREAD, f"misfit {score.misfit:.1f}, more than preprocess.max_misfit")
+        for utt_id, score in scores.items()
+        if score.misfit > limit and utt_id not in failed
     ]
     skipped = [entry for entry in skipped if entry.utt_id not in own]
     gone = {entry.utt_id for entry in skipped}
-    # Python's sort is stable: equal misfits stay in order of their ids
-    worst = sorted(result["scores"].items(), key=lambda item: (-item[1][0], item[1][1]))[:WORST]
+
+    def row(utt_id: str) -> dict[str, Any]:
+        values = {name: value if value is None else round(value, 3) for name, value in scores[utt_id]._asdict().items()}
+        note = "left out" if utt_id in gone else "its own TextGrid is used" if utt_id in own else ""
+        return {"utt_id": utt_id, **values, "note": note, "picture": f"{PICTURES}/{utt_id}.png"}
+
+    order = sorted(scores, key=lambda utt_id: scores[utt_id].fit)  # a stable sort: equal fits stay in order of ids
+    seconds = result["seconds"]
+    silence = sum(scores[utt_id].silence_share * seconds[utt_id] for utt_id in scores)
     report = {
-        "aligned": len(result["scores"]),
+        "aligned": len(scores),
         "left_out": len(gone),
+        "hours": round(sum(seconds.values()) / 3600, 4),
+        "silence_share": round(silence / sum(seconds.values()), 4),
+        "one_frame_share": round(median(score.one_frame_share for score in scores.values()), 4),
         "agreement": agreement(all_own, textgrid_dir),
-        "worst": [
-            {
-                "utt_id": utt_id,
-                "misfit": round(misfit, 2),
-                "fit": round(fit, 4),
-                "longest_phone": round(longest, 3),
-                "frames_per_phone": round(rate, 2),
-                "note": "left out" if utt_id in gone else "its own TextGrid is used" if utt_id in own else "",
-                "picture": f"alignment/{utt_id}.png",
-            }
-            for utt_id, (misfit, fit, longest, rate) in worst
-        ],
+        "typical": row(order[len(order) // 2]),
+        "worst": [row(utt_id) for utt_id in order[:WORST]],
     }
     utterances = [utterance for utterance in corpus.utterances if utterance.utt_id not in gone]
     kept = corpus._replace(utterances=utterances, skipped=[*corpus.skipped, *skipped])
     return Alignment(kept, LearnedAlignment(textgrid_dir, report))
+
+
+def _failure(
+    corpus: Corpus,
+    scores: Mapping[str, Score],
+    failed: Mapping[str, Sequence[str]],
+    mute: Sequence[str],
+    judged: int,
+    pictures: Path,
+) -> str:
+    """What to tell of a corpus that could not be aligned."""
+    count = len(failed) + len(mute)
+    lines = [f"{count:,} of {judged:,} utterances could not be aligned: too many to trust the others."]
+    if failed:
+        fit = median(scores[utt_id].fit for utt_id in failed)
+        share = median(scores[utt_id].one_frame_share for utt_id in failed)
+        lines.append(
+            f"In {len(failed):,} the text was not found in the sound: {share:.0%} of their phones last one frame "
+            f"(usual are 5 to 20 %), and their log probability a phone is {fit:.1f} (usual are -1 to -3)."
+        )
+    if mute:
+        lines.append(f"In {len(mute):,} there is no speech.")
+    texts = {utterance.utt_id: utterance.text for utterance in corpus.utterances}
+    lines.append("Compare some recordings with their texts:")
+    lines += [f"    {utt_id}: {texts.get(utt_id, '')[:70]}" for utt_id in [*failed, *mute][:3]]
+    lines.append(
+        f"Pictures of the worst are in {pictures}. If the texts belong to other recordings, correct metadata.csv. If "
+        "they are right, take out recordings with music or another language, or align the corpus with another tool and "
+        'put its TextGrids into the corpus (preprocess.alignment = "textgrid").'
+    )
+    return "\n".join(lines)

@@ -104,7 +104,14 @@ def _entries(groups: Mapping[str, Sequence[Sequence[str]]], most: int | None = N
 
 def _alignment(alignment: Mapping[str, Any]) -> list[str]:
     """What is known of a learned alignment, the worst first."""
-    lines = ["## Alignment", "", f"Learned from the corpus itself, for {alignment['aligned']:,} utterances.", ""]
+    lines = [
+        "## Alignment",
+        "",
+        f"Learned from the corpus itself, for {alignment['aligned']:,} utterances of {alignment['hours']:.2f} hours, "
+        f"{alignment['silence_share']:.0%} of which are silence. The features leave out the silence at the ends of an "
+        f"utterance. In a typical utterance {alignment['one_frame_share']:.0%} of the phones last a single frame.",
+        "",
+    ]
     agreement = alignment["agreement"]
     if agreement is not None:
         lines += [
@@ -114,19 +121,25 @@ def _alignment(alignment: Mapping[str, Any]) -> list[str]:
             "",
         ]
     lines += [
-        "The worst, which may be misread: does the text say what is spoken? The misfit is how many standard deviations",
-        "an utterance fits worse than most; above `preprocess.max_misfit` it is left out. To mend one, put the",
-        "TextGrid (they are in the folder TextGrid beside this page) into the corpus' own folder of TextGrids.",
+        "The table lists a typical utterance, then the worst, whose texts may not say what is spoken. The misfit is",
+        "the number of standard deviations by which an utterance fits worse than most; above `preprocess.max_misfit`",
+        "it is left out. Agreement is the share of phones that a model of the other half of the corpus puts in the",
+        "same place. To correct an alignment, put its TextGrid (from the folder TextGrid beside this page) into the",
+        "corpus's own folder of TextGrids and edit it there.",
         "",
-        "| utterance | misfit | log probability a phone | longest phone (s) | frames a phone | |",
-        "|---|---|---|---|---|---|",
+        "| utterance | misfit | log probability a phone | agreement | phones of one frame | longest phone (s) "
+        "| phones a second | silence | |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
+    shown = [alignment["typical"], *alignment["worst"]]
     lines += [
-        f"| [{row['utt_id']}]({row['picture']}) | {row['misfit']:.1f} | {row['fit']:.3f} | {row['longest_phone']:.2f} "
-        f"| {row['frames_per_phone']:.1f} | {row['note']} |"
-        for row in alignment["worst"]
+        f"| [{row['utt_id']}]({row['picture']}) | {row['misfit']:.1f} | {row['fit']:.3f} "
+        f"| {'' if row['agreement'] is None else format(row['agreement'], '.0%')} | {row['one_frame_share']:.0%} "
+        f"| {row['longest_phone']:.2f} | {row['phones_per_second']:.1f} | {row['silence_share']:.0%} "
+        f"| {'typical' if number == 0 else row['note']} |"
+        for number, row in enumerate(shown)
     ]
-    pictures = [line for row in alignment["worst"] for line in ("", f"![{row['utt_id']}]({row['picture']})")]
+    pictures = [line for row in shown for line in ("", f"![{row['utt_id']}]({row['picture']})")]
     return [*lines, *pictures, ""]
 
 

@@ -99,7 +99,7 @@ def make_inputs_shard(plan: ShardPlan) -> dict[str, Any]:
 
     def inputs(utterance: Utterance, _: Path | None) -> Extracted:
         found = extractor.aligner_inputs(utterance)
-        facts = {"phones": found.phones, "words": found.words, "num_frames": len(found.mel)}
+        facts = {"phones": found.phones, "words": found.words, "num_frames": len(found.mel), "silences": found.silences}
         return Extracted({**facts, "seconds": found.seconds}, {"mel": found.mel}, [])
 
     return _make(plan, inputs)

@@ -2,17 +2,19 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from text.symbols import is_pause
 from utils.jsonl import read_json, read_jsonl
 from utils.shards import read_features, shard_path
 from utils.textgrid import read_phones
@@ -46,11 +48,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def speak(folder: Path, count: int) -> tuple[Path, Path]:
+    """The demo's first sentences, spoken by its synthesizer: a corpus without TextGrids, and a folder that has them."""
+    program = [sys.executable, str(REPO_ROOT / "egs" / "demo" / "make_corpus.py")]
+    subprocess.run([*program, "--out", str(folder / "LJSpeech"), "--count", str(count)], check=True)
+    return folder / "LJSpeech", Path(shutil.move(folder / "LJSpeech" / "TextGrid", folder / "exact"))
+
+
 @pytest.fixture(scope="module")
-def bare(tiny_corpus: Callable[..., Path]) -> tuple[Path, Path]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A corpus without TextGrids, and a folder that has them."""
-    root = tiny_corpus(COUNT, words=2)
-    return root, Path(shutil.move(root / "TextGrid", root.parent / "exact"))
+    return speak(tmp_path_factory.mktemp("spoken"), COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +90,7 @@ def test_a_corpus_without_textgrids_gets_features(learned: tuple[Path, str]) -> 
         grid = out / "TextGrid" / f"{row['utt_id']}.TextGrid"
         words, phones = (read_phones(grid, tier) for tier in ("words", "phones"))
         assert words[-1].end == phones[-1].end
-        assert [i.label.lower() for i in words if i.label] == row["text"].lower().rstrip(".").split()
+        assert [i.label.lower() for i in words if i.label] == re.findall(r"[a-z']+", row["text"].lower())
     report = read_json(out / "report.json")["alignment"]
     assert report["aligned"] == COUNT and report["agreement"] is None and len(report["worst"]) == COUNT
     page = (out / "report.md").read_text()
@@ -124,13 +132,13 @@ def test_a_textgrid_that_is_put_into_the_corpus_wins(
     root = Path(shutil.copytree(bare[0], tmp_path / "LJSpeech", copy_function=shutil.copy2))
     shutil.copytree(learned[0] / "data", tmp_path / "data", copy_function=shutil.copy2)
     (root / "TextGrid").mkdir()
-    shutil.copy(bare[1] / "tiny-0001.TextGrid", root / "TextGrid")
+    shutil.copy(bare[1] / "demo-001.TextGrid", root / "TextGrid")
     output = run("preprocess.py", tmp_path, root)
     assert f"TextGrids for 1, learned ones for {COUNT - 1}" in output and "learning" not in output
     out = tmp_path / "data" / "LJSpeech"
-    row = next(r for n in ("train", "valid", "test") for r in read_jsonl(out / f"{n}.jsonl") if "0001" in r["utt_id"])
-    durations = read_features(shard_path(out / "shards", row["shard"]), ["tiny-0001"])["tiny-0001.durations"]
-    exact = [i for i in read_phones(bare[1] / "tiny-0001.TextGrid") if i.label != "sil"]
+    row = next(r for n in ("train", "valid", "test") for r in read_jsonl(out / f"{n}.jsonl") if "001" in r["utt_id"])
+    durations = read_features(shard_path(out / "shards", row["shard"]), ["demo-001"])["demo-001.durations"]
+    exact = [i for i in read_phones(bare[1] / "demo-001.TextGrid") if i.label != "sil"]
     expected = np.diff(np.floor(np.array([exact[0].start, *(i.end for i in exact)]) * 22050 / 256 + 0.5))
     assert durations[durations > 0].tolist() == expected.tolist()
     assert read_json(out / "report.json")["alignment"]["agreement"]["utterances"] == 1
@@ -149,3 +157,59 @@ def test_nothing_is_learned_where_textgrids_were_asked_for(
     result = subprocess.run(command("preprocess.py", tmp_path, bare[0], override), capture_output=True, text=True)
     assert result.returncode == 1 and "has no TextGrids" in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "data" / "LJSpeech" / "TextGrid").exists()
+
+
+def test_recordings_as_people_have_them(tmp_path: Path) -> None:
+    """Silence around the speech, several formats, and one recording in which nobody speaks."""
+    count, silence = 12, 2.0
+    root, exact = speak(tmp_path, count)
+    rng = np.random.default_rng(0)
+    for number, path in enumerate(sorted((root / "wavs").iterdir())):
+        speech, rate = soundfile.read(path)
+        if number == count - 1:
+            speech = 0 * speech
+        wav = np.concatenate([np.zeros(int(silence * rate)), speech, np.zeros(2 * len(speech))])
+        path.unlink()
+        suffix = (".wav", ".flac", ".WAV", ".ogg")[number % 4]
+        soundfile.write(path.with_suffix(suffix), wav + rng.standard_normal(len(wav)) * 1e-3, rate)
+    output = run("align.py", tmp_path, root)
+    assert f"{count - 1} of {count} utterances aligned" in output
+    assert re.search(r"[78]\d% of 0.0\d hours is silence", output)
+    for path in sorted(exact.iterdir())[: count - 1]:
+        true, found = (
+            [phone for phone in read_phones(textgrid) if phone.label and not is_pause(phone.label)]
+            for textgrid in (path, tmp_path / "data" / "LJSpeech" / "TextGrid" / path.name)
+        )
+        assert found[0].start == pytest.approx(true[0].start + silence, abs=0.2)
+        assert found[-1].end == pytest.approx(true[-1].end + silence, abs=0.2)
+    output = run("preprocess.py", tmp_path, root)
+    assert "skipped: no speech was found" in output
+    report = (tmp_path / "data" / "LJSpeech" / "report.md").read_text()
+    assert f"demo-{count:03d}: nothing in the recording stands out from its noise" in report
+    assert report.count("![demo-") == count  # a picture of a typical one, and one of each
+
+
+def test_a_corpus_with_the_texts_of_others_is_refused(tmp_path: Path) -> None:
+    root, _ = speak(tmp_path, 24)
+    lines = (root / "metadata.csv").read_text().splitlines()
+    ids, texts = [line.split("|")[0] for line in lines], [line.split("|", 1)[1] for line in lines]
+    (root / "metadata.csv").write_text("".join(f"{a}|{b}\n" for a, b in zip(ids, texts[5:] + texts[:5], strict=True)))
+    for program in ("preprocess.py", "align.py"):  # the second learns nothing again, and is refused as well
+        result = subprocess.run(command(program, tmp_path, root), capture_output=True, text=True)
+        assert result.returncode == 1 and "Traceback" not in result.stderr
+        assert re.search(r"\d of 24 utterances could not be aligned", result.stderr)
+        assert (
+            "correct metadata.csv" in result.stderr
+            and str(tmp_path / "data" / "LJSpeech" / "alignment") in result.stderr
+        )
+        assert "demo-" in result.stderr  # some are named, with their texts
+    assert "learning" not in result.stdout
+    assert not (tmp_path / "data" / "LJSpeech" / "preprocess.lock.json").exists()
+
+
+def test_why_no_recording_can_be_aligned_is_said(tmp_path: Path) -> None:
+    root, _ = speak(tmp_path, 3)
+    shutil.rmtree(root / "wavs")
+    result = subprocess.run(command("align.py", tmp_path, root), capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "none of the 3 recordings can be aligned: audio is missing (3, such as demo-001" in result.stderr

@@ -2,10 +2,12 @@
 
     python tests/models/aligner/benchmark.py CORPUS --metadata LJSpeech-1.1/metadata.csv --count 300
     python tests/models/aligner/benchmark.py CORPUS --phones front --swap 20
+    python tests/models/aligner/benchmark.py CORPUS --silence
 
 The first makes the corpus with flite (Debian's package `flite`) where the folder is not there yet. For the true phones
 and for the front end's it prints how far the boundaries of phones and of words lie from the true ones, how long it took
-and how much memory; with --swap also how many of so many exchanged texts are among the worst alignments.
+and how much memory; with --swap also how many of so many exchanged texts are among the worst alignments. --silence
+aligns copies of the corpus with silence, noise and pauses, and one with shuffled texts, which stage 1 must refuse.
 """
 
 import sys
@@ -24,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from flite_corpus import make_corpus
+from silent_corpus import VARIANTS, make_variant
 
 import processors.stage1.alignment
 from config.schema import PreprocessConfig
@@ -31,11 +34,14 @@ from preprocessors import read_corpus
 from processors.stage1.agreement import boundary_distances
 from processors.stage1.aligner_inputs import AlignerCorpus, make_inputs
 from text.symbols import is_pause
+from utils.errors import UserError
 from utils.jsonl import read_json
 from utils.textgrid import read_phones
 from utils.utterance import Corpus, Utterance
 
 _FAR = 75  # ms
+_HEAD = """| phones or corpus | boundaries of | number | mean | median | beyond 75 ms | shift | took |
+|---|---|---|---|---|---|---|---|"""
 
 
 class Result(NamedTuple):
@@ -55,6 +61,7 @@ def main() -> None:
     parser.add_argument("--voices", default="slt", help="of flite, e.g. slt,rms,awb: each reads every text")
     parser.add_argument("--phones", choices=["true", "front", "both"], default="both", help="which ones to align")
     parser.add_argument("--swap", type=int, default=0, metavar="N", help="exchange the texts of N utterances")
+    parser.add_argument("--silence", action="store_true", help="align copies with silence, noise and pauses")
     parser.add_argument("--num_workers", type=int, default=2)
     arguments = parser.parse_args()
 
@@ -67,23 +74,48 @@ def main() -> None:
         voices = arguments.voices.split(",")
         make_corpus(arguments.corpus, arguments.metadata, arguments.count, voices, arguments.num_workers)
     corpus = read_corpus("LJSpeech", arguments.corpus)
+    if arguments.silence:
+        measure_silence(arguments.corpus, corpus, arguments.num_workers)
+        return
     swapped = exchange_texts(corpus.utterances, arguments.swap)
     results = {}
     for kind in ("true", "front") if arguments.phones == "both" else (arguments.phones,):
         results[kind] = measure(arguments.corpus, corpus, swapped, kind == "true", arguments.num_workers)
     print(f"\n{arguments.corpus.name}: {len(corpus.utterances):,} utterances, {len(swapped)} with another's text")
-    print("| phones given | boundaries of | number | mean | median | beyond 75 ms | shift | took |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(_HEAD)
     for kind, result in results.items():
-        for name, ms in result.distances.items():
-            far = np.abs(ms)
-            print(
-                f"| {kind} | {name} | {len(ms):,} | {far.mean():.1f} ms | {np.median(far):.1f} ms "
-                f"| {(far > _FAR).mean():.2%} | {np.median(ms):+.1f} ms | {result.minutes:.1f} min |"
-            )
+        print_rows(kind, result)
     for kind, result in results.items():
         print_misfits(kind, result.misfits, swapped)
     print(f"memory at most, workers aside: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+
+
+def measure_silence(root: Path, corpus: Corpus, num_workers: int) -> None:
+    """Aligns the corpus, its variants, and the corpus with all texts shuffled; prints a row as soon as it is known."""
+    print(_HEAD)
+    print_rows("as it is", measure(root, corpus, set(), False, num_workers))
+    for name, sounds in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            make_variant(root, Path(folder), sounds)
+            variant = read_corpus("LJSpeech", Path(folder))
+            print_rows(name, measure(Path(folder), variant, set(), False, num_workers))
+    shuffled = exchange_texts(corpus.utterances, len(corpus.utterances))
+    try:
+        measure(root, corpus, shuffled, False, num_workers)
+        print("shuffled texts: NOT NOTICED")
+    except UserError as error:
+        print(f"shuffled texts: {str(error).splitlines()[0]}")
+
+
+def print_rows(name: str, result: Result) -> None:
+    """A row for the boundaries of phones, and one for those of words."""
+    for kind, ms in result.distances.items():
+        far = np.abs(ms)
+        print(
+            f"| {name} | {kind} | {len(ms):,} | {far.mean():.1f} ms | {np.median(far):.1f} ms "
+            f"| {(far > _FAR).mean():.2%} | {np.median(ms):+.1f} ms | {result.minutes:.1f} min |",
+            flush=True,
+        )
 
 
 def exchange_texts(utterances: list[Utterance], count: int) -> set[str]:
@@ -99,7 +131,7 @@ def measure(root: Path, corpus: Corpus, swapped: set[str], true_phones: bool, nu
     """Aligns a corpus as stage 1 does."""
     processors.stage1.alignment.make_inputs = true_inputs(root) if true_phones else make_inputs
     with tempfile.TemporaryDirectory() as folder:
-        config = PreprocessConfig(processed_dir=folder, alignment="learned", max_misfit=None)
+        config = PreprocessConfig(processed_dir=folder, alignment="learned", max_misfit=None, max_seconds=120.0)
         began = time.monotonic()
         found = processors.stage1.alignment.align_corpus(config, "LJSpeech", root, corpus, num_workers).learned.folder
         minutes = (time.monotonic() - began) / 60
@@ -111,7 +143,7 @@ def measure(root: Path, corpus: Corpus, swapped: set[str], true_phones: bool, nu
             for name, ms in distances.items():
                 ms.append(1000 * boundary_distances(read_phones(exact, name), read_phones(learned, name)))
         scores = read_json(Path(folder) / "LJSpeech" / "alignment.json")["scores"]
-    misfits = {utt_id: score[0] for utt_id, score in scores.items()}
+    misfits = {utt_id: score["misfit"] for utt_id, score in scores.items()}
     return Result(minutes, {name: np.concatenate(ms) for name, ms in distances.items() if ms}, misfits)
 
 

@@ -1,8 +1,16 @@
 """Words to tokens and back to intervals."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.aligner.tokens import tiers, utterance_tokens, with_pauses_between_words, without_short_pauses
+from models.aligner.tokens import (
+    tiers,
+    utterance_tokens,
+    with_cut_frames,
+    with_pauses_between_words,
+    without_short_pauses,
+)
 from text.frontend import Frontend
 
 
@@ -50,3 +58,30 @@ def test_intervals_cover_the_recording_without_what_lasts_no_frame() -> None:
     assert [interval.end for interval in phones.intervals] == pytest.approx([0.2, 0.5, 0.9, 1.0, 1.25])
     times = [time for interval in words.intervals for time in (interval.start, interval.end)]
     assert times == pytest.approx([0, 0.2, 0.2, 0.9, 0.9, 1.25])
+
+
+@pytest.mark.parametrize(
+    ("durations", "cut_at", "longer"),
+    [
+        ([0, 3, 2, 0, 4, 0], 0, 0),  # in front of everything: the pause of no length that is there
+        ([5, 3, 2, 0, 4, 0], 0, 0),
+        ([5, 3, 2, 6, 4, 0], 13, 3),  # inside a pause
+        ([5, 3, 2, 6, 4, 0], 10, 3),  # where it begins
+        ([5, 3, 2, 6, 4, 0], 16, 3),  # where it ends
+        ([5, 3, 2, 0, 4, 0], 10, 3),  # between two words: the pause of no length
+        ([5, 3, 2, 0, 4, 0], 14, 5),  # behind everything
+        ([5, 3, 2, 0, 4, 0], 7, 1),  # inside a phone, which then lasts too long, and is reported
+    ],
+)
+def test_frames_that_were_cut_out_go_to_the_pause_that_is_there(durations: list[int], cut_at: int, longer: int) -> None:
+    tokens = utterance_tokens(["HH", "AY1", ",", "UW1"], [("hi", 2), ("you", 1)])
+    expected = [frames + 100 * (index == longer) for index, frames in enumerate(durations)]
+    assert with_cut_frames(tokens, durations, [(cut_at, 100)]) == expected
+
+
+@given(st.lists(st.integers(0, 9), min_size=6, max_size=6).filter(any), st.data())
+def test_no_cut_frame_is_lost(durations: list[int], data: st.DataObject) -> None:
+    tokens = utterance_tokens(["HH", "AY1", ",", "UW1"], [("hi", 2), ("you", 1)])
+    places = sorted(data.draw(st.lists(st.integers(0, sum(durations)), max_size=3, unique=True)))
+    cuts = [(place, data.draw(st.integers(1, 50))) for place in places]
+    assert sum(with_cut_frames(tokens, durations, cuts)) == sum(durations) + sum(count for _, count in cuts)

@@ -1,0 +1,67 @@
+"""Do two halves of a corpus agree on the alignment? A model of one half aligns the other anew.
+
+Whatever an aligner has learned, its own numbers say only how well it follows what it has learned. A model of another
+kind that has heard none of the utterances agrees where the phones are where they were put, and not where phones were
+put anywhere: no two halves of a corpus are wrong in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from models.aligner.dataset import AlignerBatch, AlignerDataset
+from models.aligner.flat_start import FlatStart
+from models.aligner.tokens import PAUSE, Tokens
+
+SMALLEST_CORPUS = 24  # utterances; the Gaussians of half as many already know most phones
+_ESTIMATED_FROM = 300  # utterances of a half: more do not make the Gaussians better
+_AT_ONCE = 16
+_CLOSE = 0.075  # s
+
+
+@torch.inference_mode()
+def agreements(
+    dataset: AlignerDataset,
+    tokens: Sequence[Tokens],
+    durations: Sequence[np.ndarray],
+    seconds_per_frame: float,
+    device: torch.device,
+) -> list[float]:
+    """For each utterance the share of its phones that begin where the model of the other half puts them, 0 to 1.
+
+    Args:
+        dataset: N utterances, at least 2.
+        tokens: of each of them.
+        durations: int64 [S] of each of them, frames: the alignment that is judged.
+        seconds_per_frame: hop size / sample rate.
+        device: to compute on.
+    """
+
+    def batches(rows: Sequence[int]) -> Iterator[tuple[list[int], AlignerBatch, torch.Tensor]]:
+        for some in dataset.batches_by_length(_AT_ONCE, rows):
+            batch = AlignerDataset.collate([dataset.item(row, tokens[row]) for row in some])
+            found = [torch.from_numpy(durations[row]) for row in some]
+            padded = torch.nn.utils.rnn.pad_sequence(found, batch_first=True)
+            yield some, AlignerBatch(*(tensor.to(device) for tensor in batch)), padded.to(device)
+
+    shares = [0.0] * len(dataset)
+    halves = [range(start, len(dataset), 2) for start in (0, 1)]
+    for learned, judged in (halves, halves[::-1]):
+        chosen = learned[:: max(1, len(learned) // _ESTIMATED_FROM)]
+        n_mel = dataset[0].mel.shape[1]
+        gaussians = FlatStart(len(dataset.symbols), dataset.symbols.ids([PAUSE])[0], n_mel, device)
+        gaussians.estimate((batch, found) for _, batch, found in batches(chosen))
+        for some, batch, found in batches(judged):
+            apart = (_starts(gaussians.durations(batch)) - _starts(found)).abs() * seconds_per_frame
+            for place, row in enumerate(some):
+                spoken = [index for index, word in enumerate(tokens[row].word_of) if word >= 0]
+                shares[row] = float((apart[place, spoken] <= _CLOSE).double().mean())
+    return shares
+
+
+def _starts(durations: torch.Tensor) -> torch.Tensor:
+    """The frame at which each token begins, [B, S]."""
+    return durations.cumsum(1) - durations

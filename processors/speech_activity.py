@@ -1,0 +1,137 @@
+"""Where in a recording somebody speaks: found from the recording alone, before anything is known of its phones.
+
+Silence at the ends of a recording and long pauses inside teach an aligner nothing, and mislead it: they can be most of
+the recording, and its text says nothing of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+NO_SPEECH = "no speech was found"  # why an utterance is left out
+_QUIET_SHARE = 10  # percent of a recording's frames that are taken for its noise, in each band
+_LOUD_SHARE = 95  # percentile of the frames that counts as loud: a click is no standard
+_RANGE = 7.0  # nats (61 dB) below a band's loud frames; what is quieter is as quiet as that: digital zeros
+_SPEECH_SHARE = 0.3  # of the loud frames' height above the noise, from which a frame is speech
+_SMALLEST = (
+    0.5  # nats (4 dB) above the noise, on average over bands: less than that is no speech, however quiet the rest
+)
+_SMOOTHING = 0.05  # s
+_SHORTEST_SILENCE = 0.2  # s; shorter ones are closures of stops, and pauses that an aligner has no trouble with
+_SHORTEST_SPEECH = 0.06  # s; a shorter sound between two silences is a click
+_MARGIN = 0.15  # s of a silence that are kept on each side of speech: soft sounds lie there
+_STEADY_WINDOW = 0.4  # s over which speech changes, and a hum does not
+_STEADY = 0.35  # nats, the standard deviation over that window, on average over bands
+
+
+class Silence(NamedTuple):
+    """A silence of a recording, in frames of what is left of it once the middles of silences are cut out."""
+
+    start: int
+    end: int  # exclusive
+    cut_at: int  # the frame before which frames are missing
+    cut: int  # so many
+
+
+def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
+    """Whether each frame belongs to speech, short pauses and closures included.
+
+    Each band's noise is its quietest frames, so that neither the level of the recording nor a steady noise matters.
+
+    Args:
+        mel: [T, n_mel] natural log amplitude, T at least 1.
+        seconds_per_frame: hop size / sample rate.
+
+    Returns:
+        bool [T]; all False where nothing stands out from the noise.
+    """
+    loud = np.percentile(mel, _LOUD_SHARE, axis=0)
+    noise = np.maximum(np.percentile(mel, _QUIET_SHARE, axis=0), loud - _RANGE)
+    height = np.maximum(mel - noise, 0).mean(axis=1)
+    height = _moving_average(height, _frames(_SMOOTHING, seconds_per_frame) | 1)
+    threshold = max(_SMALLEST, _SPEECH_SHARE * float(np.percentile(height, _LOUD_SHARE)))
+    speech = (height > threshold) & ~_steady(mel, noise, _frames(_STEADY_WINDOW, seconds_per_frame) | 1)
+    speech = _without_short_runs(speech, False, _frames(_SHORTEST_SILENCE, seconds_per_frame), ends_too=True)
+    return _without_short_runs(speech, True, _frames(_SHORTEST_SPEECH, seconds_per_frame), ends_too=True)
+
+
+def find_silences(mel: np.ndarray, seconds_per_frame: float) -> list[Silence] | None:
+    """The silences of a recording, and the frames in their middles that can go without touching speech.
+
+    Args:
+        mel: [T, n_mel] natural log amplitude, T at least 1.
+        seconds_per_frame: hop size / sample rate.
+
+    Returns:
+        In order; None where there is no speech at all.
+    """
+    speech = speech_frames(mel, seconds_per_frame)
+    if not speech.any():
+        return None
+    margin = _frames(_MARGIN, seconds_per_frame)
+    silences, removed = [], 0
+    for start, end, is_speech in _runs(speech):
+        if is_speech:
+            continue
+        first = start if start == 0 else start + margin
+        last = end if end == len(speech) else end - margin
+        cut = max(0, last - first)
+        silences.append(Silence(start - removed, end - removed - cut, first - removed, cut))
+        removed += cut
+    return silences
+
+
+def cut_silences(mel: np.ndarray, silences: Sequence[Silence]) -> np.ndarray:
+    """What is left of a recording.
+
+    Args:
+        mel: [T, ...].
+        silences: of `find_silences`.
+    """
+    kept = np.ones(len(mel), dtype=bool)
+    removed = 0
+    for silence in silences:
+        first = silence.cut_at + removed
+        kept[first : first + silence.cut] = False
+        removed += silence.cut
+    return mel[kept]
+
+
+def _frames(seconds: float, seconds_per_frame: float) -> int:
+    return max(1, round(seconds / seconds_per_frame))
+
+
+def _moving_average(x: np.ndarray, size: int) -> np.ndarray:
+    """Mean over `size` frames around each, an odd number; the ends are continued. [T, ...] -> [T, ...]"""
+    pad = [(size // 2, size // 2)] + [(0, 0)] * (x.ndim - 1)
+    sums = np.cumsum(np.pad(x, pad, mode="edge"), axis=0, dtype=np.float64)
+    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+    return (sums[size:] - sums[:-size]) / size
+
+
+def _steady(mel: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
+    """Frames amid a sound that does not change: bool [T]."""
+    heard = np.maximum(mel - noise, 0).astype(np.float64)
+    mean = _moving_average(heard, size)
+    deviation = np.sqrt(np.maximum(_moving_average(heard**2, size) - mean**2, 0))
+    steady = deviation.mean(axis=1) < _STEADY
+    # A window that is steady is steady as a whole, not in its middle alone.
+    return _moving_average(steady.astype(np.float64), size) > 0
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int, bool]]:
+    """Start, end and value of each run of equal values in bool [T]."""
+    edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
+    return [(a, b, bool(flags[a])) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _without_short_runs(flags: np.ndarray, value: bool, shortest: int, ends_too: bool) -> np.ndarray:
+    """The flags, with runs of `value` of fewer than `shortest` frames turned over."""
+    flags = flags.copy()
+    for start, end, own in _runs(flags):
+        if own == value and end - start < shortest and (ends_too or (start > 0 and end < len(flags))):
+            flags[start:end] = not value
+    return flags
