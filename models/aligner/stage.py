@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,10 +143,15 @@ def write_alignment(dataset: AlignerDataset, aligned: Aligned, folder: Path, sec
     row = dataset.rows[aligned.row]
     words = [text for text, _ in row["words"]]
     path = folder / f"{row['utt_id']}.TextGrid"
-    cuts = [(cut_at, cut) for _, _, cut_at, cut in row["silences"]]
-    durations = with_cut_frames(aligned.tokens, aligned.durations.tolist(), cuts)
+    durations = _whole_durations(row, aligned)
     write_textgrid(path, tiers(aligned.tokens, durations, words, row["seconds"], seconds_per_frame))
     return path
+
+
+def _whole_durations(row: Mapping[str, Any], aligned: Aligned) -> list[int]:
+    """Durations in frames of the whole recording."""
+    cuts = [(cut_at, cut) for _, _, cut_at, cut in row["silences"]]
+    return with_cut_frames(aligned.tokens, aligned.durations.tolist(), cuts)
 
 
 def draw_pictures(dataset: AlignerDataset, found: Sequence[Aligned], folder: Path, seconds_per_frame: float) -> None:
@@ -160,11 +165,15 @@ def draw_pictures(dataset: AlignerDataset, found: Sequence[Aligned], folder: Pat
     order = sorted(found, key=lambda aligned: (aligned.score.fit, aligned.row))
     for aligned in {aligned.row: aligned for aligned in [*order[:PICTURES], order[len(order) // 2]]}.values():
         row, tokens = dataset.rows[aligned.row], aligned.tokens
-        lasting = aligned.durations > 0
-        ends = aligned.durations.cumsum()[lasting] * seconds_per_frame
+        durations = np.array(_whole_durations(row, aligned))
+        lasting = durations > 0
+        ends = durations.cumsum()[lasting] * seconds_per_frame
         labels = [label for label, lasts in zip(tokens.labels, lasting, strict=True) if lasts]
         title = f"{row['utt_id']}: {' '.join(word for word, _ in row['words'])}"
         mel = dataset.item(aligned.row, tokens).mel.numpy()
+        # What was cut out is drawn as silence, so that times are those of the recording.
+        missing = [cut_at for _, _, cut_at, cut in row["silences"] for _ in range(cut)]
+        mel = np.insert(mel, missing, mel.min(), axis=0)
         save_alignment(folder / f"{row['utt_id']}.png", mel, labels, ends, title, seconds_per_frame)
 
 
