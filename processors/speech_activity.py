@@ -1,7 +1,7 @@
 """Where in a recording somebody speaks: found from the recording alone, before anything is known of its phones.
 
-Silence at the ends of a recording and long pauses inside teach an aligner nothing, and mislead it: they can be most of
-the recording, and its text says nothing of them.
+Silence at the ends of a recording and long pauses inside it mislead an aligner: they can be most of the recording, and
+the text does not mention them.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 NO_SPEECH = "no speech was found"  # why an utterance is left out
-_QUIET_SHARE = 10  # percent of a recording's frames that are taken for its noise, in each band
-_LOUD_SHARE = 95  # percentile of the frames that counts as loud: a click is no standard
-_RANGE = 7.0  # nats (61 dB) below a band's loud frames; what is quieter is as quiet as that: digital zeros
+_QUIET_SHARE = 10  # percentile of a band's frames that is its noise
+_LOUD_SHARE = 95  # percentile of the frames that is loud; the maximum could be a click
+_RANGE = 7.0  # nats (61 dB) below a band's loud frames: the noise is never taken to be lower, as with digital zeros
 _SPEECH_SHARE = 0.3  # of the loud frames' height above the noise, from which a frame is speech
-_SMALLEST = (
-    0.5  # nats (4 dB) above the noise, on average over bands: less than that is no speech, however quiet the rest
-)
+_SMALLEST = 0.5  # nats (4 dB) above the noise, on average over bands; less is not speech, however quiet the rest is
 _SMOOTHING = 0.05  # s
 _SHORTEST_SILENCE = 0.2  # s; shorter ones are closures of stops, and pauses that an aligner has no trouble with
 _SHORTEST_SPEECH = 0.06  # s; a shorter sound between two silences is a click
@@ -33,7 +31,7 @@ class Silence(NamedTuple):
     start: int
     end: int  # exclusive
     cut_at: int  # the frame before which frames are missing
-    cut: int  # so many
+    cut: int  # how many are missing
 
 
 def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
@@ -54,8 +52,8 @@ def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
     height = _moving_average(height, _frames(_SMOOTHING, seconds_per_frame) | 1)
     threshold = max(_SMALLEST, _SPEECH_SHARE * float(np.percentile(height, _LOUD_SHARE)))
     speech = (height > threshold) & ~_steady(mel, noise, _frames(_STEADY_WINDOW, seconds_per_frame) | 1)
-    speech = _without_short_runs(speech, False, _frames(_SHORTEST_SILENCE, seconds_per_frame), ends_too=True)
-    return _without_short_runs(speech, True, _frames(_SHORTEST_SPEECH, seconds_per_frame), ends_too=True)
+    speech = _without_short_runs(speech, False, _frames(_SHORTEST_SILENCE, seconds_per_frame))
+    return _without_short_runs(speech, True, _frames(_SHORTEST_SPEECH, seconds_per_frame))
 
 
 def find_silences(mel: np.ndarray, seconds_per_frame: float) -> list[Silence] | None:
@@ -128,10 +126,10 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int, bool]]:
     return [(a, b, bool(flags[a])) for a, b in zip(edges, edges[1:], strict=False)]
 
 
-def _without_short_runs(flags: np.ndarray, value: bool, shortest: int, ends_too: bool) -> np.ndarray:
-    """The flags, with runs of `value` of fewer than `shortest` frames turned over."""
+def _without_short_runs(flags: np.ndarray, value: bool, shortest: int) -> np.ndarray:
+    """The flags, with runs of `value` that are shorter than `shortest` frames inverted."""
     flags = flags.copy()
     for start, end, own in _runs(flags):
-        if own == value and end - start < shortest and (ends_too or (start > 0 and end < len(flags))):
+        if own == value and end - start < shortest:
             flags[start:end] = not value
     return flags

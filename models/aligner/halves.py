@@ -1,8 +1,8 @@
-"""Do two halves of a corpus agree on the alignment? A model of one half aligns the other anew.
+"""Whether two halves of a corpus agree on the alignment: a model of one half aligns the other again.
 
-Whatever an aligner has learned, its own numbers say only how well it follows what it has learned. A model of another
-kind that has heard none of the utterances agrees where the phones are where they were put, and not where phones were
-put anywhere: no two halves of a corpus are wrong in the same way.
+An aligner's own scores say how well an alignment follows what the aligner has learned, right or wrong. A second model,
+of another kind and from other utterances, puts the phones in the same places only if those places are right: two halves
+of a corpus are not wrong in the same way.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def agreements(
     seconds_per_frame: float,
     device: torch.device,
 ) -> list[float]:
-    """For each utterance the share of its phones that begin where the model of the other half puts them, 0 to 1.
+    """The share of each utterance's phones, 0 to 1, that begin where the model of the other half puts them.
 
     Args:
         dataset: N utterances, at least 2.

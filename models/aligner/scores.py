@@ -26,6 +26,7 @@ MOST_ONE_FRAME = 0.5
 LEAST_AGREEMENT = 0.65
 LEAST_FIT = -5.5
 PHONES_PER_SECOND = (4.0, 28.0)
+MOST_SILENCE = 0.95  # right texts had at most 0.89, with silence of twice the speech's length and pauses of 5 s
 
 
 def utterance_score(
@@ -66,6 +67,8 @@ def doubts(score: Score) -> list[str]:
         found.append(f"the other half of the corpus puts {1 - score.agreement:.0%} of its phones elsewhere")
     if score.fit < LEAST_FIT:
         found.append(f"its log probability a phone is {score.fit:.1f}")
+    if score.silence_share > MOST_SILENCE:
+        found.append(f"{score.silence_share:.0%} of the recording is silence")
     if not PHONES_PER_SECOND[0] <= score.phones_per_second <= PHONES_PER_SECOND[1]:
         found.append(f"{score.phones_per_second:.1f} phones a second")
     return found
