@@ -101,6 +101,12 @@ def check_fit(config: ExpConfig, experiment: "Experiment") -> None:
         raise UserError(
             f"--acoustic_dir {experiment.root}: a published model; the features that it was trained on are not here", 2
         )
+    if experiment.model_type != "FastSpeech2":
+        raise UserError(
+            f"--acoustic_dir {experiment.root}: holds a {experiment.model_type}; only a FastSpeech2 can speak with the "
+            "durations of the recordings",
+            2,
+        )
     ours, theirs = asdict(config.preprocess.mel), asdict(experiment.preprocess.mel)
     differing = [
         f"{key}: {theirs[key]:g} (acoustic model), {ours[key]:g} (vocoder)" for key in ours if ours[key] != theirs[key]
@@ -143,7 +149,7 @@ def check_data(experiment: "Experiment", data_dir: Path) -> None:
 def _make(
     config: ExpConfig, experiment: "Experiment", data_dir: Path, dataset: str, corpus_dir: Path, out_dir: Path
 ) -> None:
-    from models.tts.synthesizer import own_weights
+    from models.tts.load import own_weights
     from preprocessors import read_corpus
     from processors.stage1.finalize import LOCK
     from processors.stage1.plan import FEATURES_VERSION, section_of_lock
@@ -170,8 +176,8 @@ def _make(
 
     import torch
 
+    from models.tts.fastspeech2.load import load_own_model
     from models.tts.fastspeech2.teacher_forced import TeacherForced
-    from models.tts.synthesizer import load_own_model
     from processors.aligned_audio import AlignedAudio
 
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -105,5 +105,5 @@ def _records(manifest: Path, config: ExpConfig) -> list[dict]:
         count = sum(not (is_mark(phone) or is_pause(phone)) for phone in row["phones"])
         words = [["word", 5]] * (count // 5) + ([["word", count % 5]] if count % 5 else [])
         seconds = row["num_frames"] * config.preprocess.hop_size / config.preprocess.sample_rate
-        records.append({**row, "words": words, "seconds": seconds})
+        records.append({**row, "words": words, "silences": [], "seconds": seconds})
     return records

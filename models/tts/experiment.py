@@ -1,16 +1,17 @@
-"""What a trained FastSpeech2's folder says of itself, read without PyTorch so that mistakes are named at once."""
+"""What an acoustic model's folder says of itself, read without PyTorch so that mistakes are named at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from config.load import ConfigError, load_config
+from config.registry import find_model
 from config.schema import PreprocessConfig
-from models.tts.fastspeech2.config import FastSpeech2Config
 from text.symbols import AMPHION_SYMBOLS, SymbolTable, amphion_symbols
 from utils.errors import UserError
 from utils.jsonl import read_json
 
+PUBLISHED = "FastSpeech2"  # what Amphion's folders hold
 _OWN_FILES = ("symbols.json", "stats.json", "speakers.json")
 
 
@@ -20,7 +21,8 @@ class Experiment(NamedTuple):
     folder: Path  # as given: the whole experiment, or one checkpoint in it
     root: Path  # where args.json lies
     published: bool  # an Amphion folder
-    model: FastSpeech2Config  # of a published folder: the defaults, its own is read with its weights
+    model_type: str  # a key of config.registry.MODELS
+    model: Any  # its section, with max_seq_len; of a published folder: the defaults, its own is read with its weights
     preprocess: PreprocessConfig  # likewise
     symbols: SymbolTable
     speakers: Mapping[str, int]  # of a published folder: none, it holds no names
@@ -55,7 +57,8 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
     missing = [name for name in _OWN_FILES if not (root / name).is_file()]
     if any(root.glob("checkpoint/epoch-*")):
         table = SymbolTable(AMPHION_SYMBOLS)
-        return Experiment(folder, root, True, FastSpeech2Config(), PreprocessConfig(), table, {})
+        defaults = find_model(PUBLISHED)
+        return Experiment(folder, root, True, PUBLISHED, defaults.model(), defaults.preprocess(), table, {})
     if missing:
         raise UserError(
             f"{flag} {root}: no experiment of this toolkit ({', '.join(missing)} missing), and no published "
@@ -66,16 +69,15 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
         config = load_config(root / "args.json")
     except ConfigError as error:
         raise UserError(str(error), 2) from None
-    if not isinstance(config.model, FastSpeech2Config):
+    if find_model(config.model_type).role != "acoustic":
         raise UserError(
-            f"{flag} {root}: holds a {config.model_type}, not a FastSpeech2"
-            + ("; it goes to --vocoder_dir" if config.model_type == "HiFiGAN" else ""),
-            2,
+            f"{flag} {root}: holds a {config.model_type}, not an acoustic model; it goes to --vocoder_dir", 2
         )
     symbols, speakers = read_json(root / "symbols.json"), read_json(root / "speakers.json")
     if not isinstance(speakers, dict) or not isinstance(symbols, list):
         raise UserError(f"{flag} {root}: symbols.json or speakers.json is damaged", 2)
-    return Experiment(folder, root, False, config.model, config.preprocess, SymbolTable(symbols), speakers)
+    symbol_table = SymbolTable(symbols)
+    return Experiment(folder, root, False, config.model_type, config.model, config.preprocess, symbol_table, speakers)
 
 
 def speaker_id(speakers: Mapping[str, int], name: str | None, source: object) -> int | None:

@@ -1,4 +1,4 @@
-"""Speech from texts: pieces -> FastSpeech2 -> mel -> vocoder -> one waveform a text."""
+"""Speech from texts: pieces -> acoustic model -> mel -> vocoder -> one waveform a text."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -11,13 +11,10 @@ from torch import Tensor
 
 from config.schema import MelSettings
 from models.tts.experiment import Experiment
-from models.tts.fastspeech2.amphion import load_amphion
-from models.tts.fastspeech2.dataset import read_stats
-from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.load import AcousticModel, load_acoustic_model
 from models.tts.pieces import Piece
 from models.vocoder.load import load_vocoder
 from modules.griffin_lim import GriffinLim
-from utils.checkpoint import list_checkpoints, load_strict, read_weights, strip_module_prefix
 from utils.errors import UserError
 from utils.logging import logger
 
@@ -58,9 +55,9 @@ class Speech(NamedTuple):
 
 
 class Synthesizer:
-    """A FastSpeech2 and a vocoder that fit together. A text sounds the same alone and in any batch."""
+    """An acoustic model and a vocoder that fit together. A text sounds the same alone and in any batch."""
 
-    def __init__(self, model: FastSpeech2, mel: MelSettings, vocoder: Vocoder, device: torch.device | str) -> None:
+    def __init__(self, model: AcousticModel, mel: MelSettings, vocoder: Vocoder, device: torch.device | str) -> None:
         """Args: model; mel: its mel; vocoder: modules.griffin_lim or models.vocoder, on the device; device."""
         self.model = model.to(device).eval().requires_grad_(False)
         self.mel, self.vocoder, self.device = mel, vocoder, torch.device(device)
@@ -68,8 +65,7 @@ class Synthesizer:
     @property
     def num_speakers(self) -> int:
         """Speakers that the model knows."""
-        embedding = self.model.speaker_embedding
-        return 1 if embedding is None else embedding.num_embeddings
+        return self.model.num_speakers
 
     def speak(self, utterances: Sequence[Script], controls: Controls = NEUTRAL) -> Iterator[Speech]:
         """Speaks texts, in batches of similar length; they come in no particular order.
@@ -164,14 +160,7 @@ def load_synthesizer(
         UserError: there is no checkpoint, weights do not fit, or the vocoder was trained on another mel.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if experiment.published:
-        amphion = load_amphion(experiment.folder)
-        model, mel = amphion.model, amphion.mel
-        logger.info("speaking with %s (step %s)", amphion.checkpoint_dir, amphion.step)
-        # A mask gives each row of a batch what the published model gives it alone.
-        model.mask_padding = model.variance_adaptor.mask_padding = True
-    else:
-        model, mel = load_own_model(experiment), experiment.preprocess.mel
+    model, mel = load_acoustic_model(experiment)
     if vocoder_dir is None:
         logger.warning(
             "no --vocoder_dir: Griffin-Lim makes the sound, understandable but metallic. For a natural sound give the "
@@ -181,38 +170,6 @@ def load_synthesizer(
     vocoder = load_vocoder(vocoder_dir, device)
     vocoder.check_mel(mel)
     return Synthesizer(model, mel, vocoder, device)
-
-
-def own_weights(experiment: Experiment) -> Path:
-    """The weights of an experiment of this toolkit: of the folder that was given, or of the newest checkpoint.
-
-    Raises:
-        UserError: there is no checkpoint.
-    """
-    weights = experiment.folder / "model.safetensors"
-    if not weights.is_file():
-        checkpoints = list_checkpoints(experiment.root / "checkpoint")
-        if not checkpoints:
-            raise UserError(
-                f"{experiment.root}: no checkpoint yet; train first: "
-                f"sh egs/tts/FastSpeech2/run.sh --stage 2 --name {experiment.root.name} --resume"
-            )
-        weights = checkpoints[-1][1] / "model.safetensors"
-    return weights
-
-
-def load_own_model(experiment: Experiment) -> FastSpeech2:
-    """The model of an experiment of this toolkit, with `own_weights`.
-
-    Raises:
-        UserError: there is no checkpoint, or its weights do not fit.
-    """
-    weights = own_weights(experiment)
-    num_speakers, n_mel = len(experiment.speakers), experiment.preprocess.n_mel
-    model = FastSpeech2(experiment.model, len(experiment.symbols), n_mel, num_speakers, read_stats(experiment.root))
-    load_strict(model, strip_module_prefix(read_weights(weights)), weights)
-    logger.info("speaking with %s", weights.parent)
-    return model
 
 
 def _windows(utterances: Sequence[Script]) -> Iterator[Sequence[Script]]:

@@ -158,7 +158,7 @@ def test_mels_are_the_models_teacher_forced_ones_whatever_the_batches(place, mon
     made = ShardReader(place / "vocoder/LJSpeech-voice")
     rows = {row["utt_id"]: row for row in rows_of(place / "vocoder/LJSpeech-voice")}
     from models.tts.experiment import read_experiment
-    from models.tts.synthesizer import load_own_model
+    from models.tts.fastspeech2.load import load_own_model
 
     model = load_own_model(read_experiment(place / "ckpts/voice")).eval()
     for split in SETS:

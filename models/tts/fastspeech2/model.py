@@ -85,6 +85,7 @@ class FastSpeech2(nn.Module):
             transformer.conv_kernel_size,
             transformer.encoder_dropout,
         )
+        self.num_speakers = num_speakers
         self.speaker_embedding = nn.Embedding(num_speakers, channels) if num_speakers > 1 else None
         self.variance_adaptor = VarianceAdaptor(
             channels,

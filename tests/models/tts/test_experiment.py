@@ -50,7 +50,7 @@ def test_files_that_are_missing_are_named(tmp_path):
 
 
 def test_a_vocoder_is_sent_where_it_belongs(tmp_path):
-    with pytest.raises(UserError, match="a HiFiGAN, not a FastSpeech2; it goes to --vocoder_dir"):
+    with pytest.raises(UserError, match="a HiFiGAN, not an acoustic model; it goes to --vocoder_dir"):
         read_experiment(own_folder(tmp_path, "HiFiGAN"))
 
 

@@ -12,7 +12,7 @@ from utils.logging import logger
 def reader(tmp_path, published=False, symbols=SYMBOLS, max_seq_len=4000, duration=1.0) -> TextReader:
     table = SymbolTable(AMPHION_SYMBOLS if published else symbols)
     model, preprocess = FastSpeech2Config(max_seq_len=max_seq_len), PreprocessConfig()
-    return TextReader(Experiment(tmp_path, tmp_path, published, model, preprocess, table, {}), duration)
+    return TextReader(Experiment(tmp_path, tmp_path, published, "FastSpeech2", model, preprocess, table, {}), duration)
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""The network, its trainer and its loader."""
+
+from dataclasses import asdict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from config.load import load_config
+from models.vocoder.chunked import ChunkedVocoder
+from models.vocoder.hifigan.published.checkpoint_files import find_shape, find_weights
+from models.vocoder.trainer import VocoderTrainer
+from utils.checkpoint import load_strict, read_weights
+
+
+class ToyGenerator(nn.Module):
+    def __init__(self, n_mel, hop_size):
+        super().__init__()
+        self.linear = nn.Linear(n_mel, hop_size)
+
+    def forward(self, mel):
+        return self.linear(mel).tanh().flatten(1)
+
+
+class ToyVocoderTrainer(VocoderTrainer):
+    checkpoint_files = VocoderTrainer.checkpoint_files[:4]
+
+    def build(self):
+        self.build_data()
+        mel = self.config.preprocess.mel
+        generator = ToyGenerator(mel.n_mel, mel.hop_size)
+        self.model, optimizer = self.accelerator.prepare(generator, torch.optim.Adam(generator.parameters(), 1e-3))
+        self.optimizers = [optimizer]
+        self.average = None
+
+    def learning_rate(self, step):
+        return 1e-3
+
+    def losses(self, batch, counts):
+        made = self.model(self._heard_mel(batch))
+        return {"total": F.l1_loss(made, self._segment(batch)[:, 0])}
+
+    def resynthesize(self, generator, mel):
+        return generator(mel)
+
+
+class ToyVocoder(ChunkedVocoder):
+    def __init__(self, generator, mel, source):
+        super().__init__(mel.hop_size, (0, 0), asdict(mel), source)
+        self.generator = generator
+
+    def generate(self, mel, mel_lengths=None):
+        return self.generator(mel)
+
+    def parts(self, mel):
+        return lambda first, last: self.generate(mel[None, first:last])[0]
+
+
+def load_toy_vocoder(vocoder_dir, device="cpu"):
+    (weights,) = find_weights(vocoder_dir)
+    mel = load_config(find_shape(weights)).preprocess.mel
+    generator = ToyGenerator(mel.n_mel, mel.hop_size)
+    load_strict(generator, read_weights(weights), weights)
+    return ToyVocoder(generator.to(device).eval(), mel, str(vocoder_dir))
