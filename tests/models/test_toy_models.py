@@ -1,4 +1,4 @@
-"""A new model is one folder and one line of the registry: a toy of each kind goes through all stages."""
+"""A new model is a folder (a toy: a file) and a line of the registry: one of each kind goes through all stages."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ TOYS = Path(__file__).parent / "toys"
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch, on_cpu: None) -> None:
-    """The two folders and the two lines."""
+    """The two models and their lines."""
     monkeypatch.syspath_prepend(TOYS)
     monkeypatch.setitem(registry.MODELS, "ToyVoice", "toy_voice")
     monkeypatch.setitem(registry.MODELS, "ToyVocoder", "toy_vocoder")

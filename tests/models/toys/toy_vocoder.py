@@ -1,16 +1,40 @@
-"""The network, its trainer and its loader."""
+"""A toy vocoder: each frame's samples are a linear function of its mel."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from config.load import load_config
+from config.registry import Model
+from config.schema import Section, TrainConfig, VocoderPreprocessConfig
 from models.vocoder.chunked import ChunkedVocoder
 from models.vocoder.hifigan.published.checkpoint_files import find_shape, find_weights
 from models.vocoder.trainer import VocoderTrainer
 from utils.checkpoint import load_strict, read_weights
+
+
+@dataclass(frozen=True)
+class ToyVocoderConfig(Section):
+    pass
+
+
+@dataclass(frozen=True)
+class ToyVocoderTrainConfig(TrainConfig):
+    segment_size: int = 4096
+    num_valid_clips: int = 1
+    ema_decay: float | None = None
+
+
+MODEL = Model(
+    role="vocoder",
+    model=ToyVocoderConfig,
+    preprocess=VocoderPreprocessConfig,
+    train=ToyVocoderTrainConfig,
+    trainer="toy_vocoder.ToyVocoderTrainer",
+    load="toy_vocoder.load_toy_vocoder",
+)
 
 
 class ToyGenerator(nn.Module):

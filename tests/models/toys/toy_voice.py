@@ -1,5 +1,6 @@
-"""The network, its trainer and its loader."""
+"""A toy acoustic model: each phone is one spectrum and one duration, both learned."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from config.registry import Model
+from config.schema import PreprocessConfig, Section, TrainConfig
 from models.training.loading import make_loader, make_sampler
 from models.training.trainer import Trainer
 from models.training.window import BatchSize
@@ -14,6 +17,21 @@ from models.tts.fastspeech2.dataset import FastSpeech2Dataset
 from models.tts.load import own_weights
 from modules.length_regulator import LengthRegulator
 from utils.checkpoint import load_strict, read_weights
+
+
+@dataclass(frozen=True)
+class ToyVoiceConfig(Section):
+    max_seq_len: int = 1000
+
+
+MODEL = Model(
+    role="acoustic",
+    model=ToyVoiceConfig,
+    preprocess=PreprocessConfig,
+    train=TrainConfig,
+    trainer="toy_voice.ToyVoiceTrainer",
+    load="toy_voice.load_toy_voice",
+)
 
 
 class ToyOutput(NamedTuple):
