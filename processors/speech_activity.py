@@ -17,6 +17,8 @@ _LOUD_SHARE = 95  # percentile of the frames that is loud; the maximum could be 
 _RANGE = 7.0  # nats (61 dB) below a band's loud frames: the noise is never taken to be lower, as with digital zeros
 _SPEECH_SHARE = 0.3  # of the loud frames' height above the noise, from which a frame is speech
 _SMALLEST = 0.5  # nats (4 dB) above the noise, on average over bands; less is not speech, however quiet the rest is
+_STRONG_SHARE = 0.55  # of the loud frames' height: vowels reach it
+_REACH = 0.25  # s; a weaker sound that is farther from a strong one is no consonant but a breath or noise of the room
 _SMOOTHING = 0.05  # s
 _SHORTEST_SILENCE = 0.2  # s; shorter ones are closures of stops, and pauses that an aligner has no trouble with
 _SHORTEST_SPEECH = 0.06  # s; a shorter sound between two silences is a click
@@ -50,8 +52,11 @@ def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
     noise = np.maximum(np.percentile(mel, _QUIET_SHARE, axis=0), loud - _RANGE)
     height = np.maximum(mel - noise, 0).mean(axis=1)
     height = _moving_average(height, _frames(_SMOOTHING, seconds_per_frame) | 1)
-    threshold = max(_SMALLEST, _SPEECH_SHARE * float(np.percentile(height, _LOUD_SHARE)))
-    speech = (height > threshold) & ~_steady(mel, noise, _frames(_STEADY_WINDOW, seconds_per_frame) | 1)
+    highest = float(np.percentile(height, _LOUD_SHARE))
+    steady = _steady(mel, noise, _frames(_STEADY_WINDOW, seconds_per_frame) | 1)
+    speech = (height > max(_SMALLEST, _SPEECH_SHARE * highest)) & ~steady
+    strong = speech & (height > _STRONG_SHARE * highest)
+    speech &= _moving_average(strong.astype(np.float64), 2 * _frames(_REACH, seconds_per_frame) + 1) > 0
     speech = _without_short_runs(speech, False, _frames(_SHORTEST_SILENCE, seconds_per_frame))
     return _without_short_runs(speech, True, _frames(_SHORTEST_SPEECH, seconds_per_frame))
 

@@ -118,3 +118,13 @@ def test_silences_lie_in_order_inside_what_is_left(seed: int, frames: int) -> No
     places = [place for silence in silences for place in (silence.start, silence.end)]
     assert places == sorted(places) and all(0 <= place <= left for place in places)
     assert all(silence.start <= silence.cut_at <= silence.end for silence in silences)
+
+
+def test_a_breath_right_before_speech_is_no_speech() -> None:
+    rng = np.random.default_rng(5)
+    count = int(0.7 * RATE)
+    breath = np.convolve(rng.standard_normal(count), np.ones(4) / 4, "same") * np.hanning(count) * 0.004
+    wav = np.concatenate([np.zeros(RATE), breath, syllables(3.0, rng), np.zeros(RATE)])
+    speech = speech_frames(mel_of(wav + rng.standard_normal(len(wav)) * 1e-3), SECONDS_PER_FRAME)
+    begins = np.flatnonzero(speech)[0] * SECONDS_PER_FRAME
+    assert 1.7 - 0.35 < begins < 1.7 + 0.1
