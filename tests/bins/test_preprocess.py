@@ -183,7 +183,7 @@ def grandchildren(pid: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
 def test_killed_and_started_again_it_ends_with_the_same_bytes(tiny_corpus: Callable[..., Path], tmp_path: Path) -> None:
-    corpus = tiny_corpus(130, words=1)  # 8 shards
+    corpus = tiny_corpus(130, words=3)  # 8 shards, of some tenths of a second each: time to strike in between
     whole = run(write_config(tmp_path, corpus, "whole"), "--num_workers", "2")
     assert whole.returncode == 0, whole.stderr
 
