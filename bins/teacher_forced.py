@@ -235,28 +235,28 @@ def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoo
     from processors.clips import clip_pitch
     from processors.skip import SkipUtterance
 
-    def read(row: Mapping[str, Any]) -> "np.ndarray | SkipUtterance":
+    def read(row: Mapping[str, Any]) -> "dict[str, np.ndarray] | SkipUtterance":
         path = work.wav_paths.get(row["utt_id"])
         if path is None:
             return SkipUtterance("not in the corpus any more")
         try:
-            return work.audio.read(path, row["first_frame"], work.features.read(row["shard"], row["utt_id"], "mel"))
+            wav = work.audio.read(path, row["first_frame"], work.features.read(row["shard"], row["utt_id"], "mel"))
         except SkipUtterance as skip:
             return skip
+        return {"wav": wav} if work.pitch is None else {"wav": wav, "pitch": clip_pitch(work.pitch, wav)}
 
     rows = {place: work.teacher.row(place) for place in places}
     audio = dict(zip(rows, readers.map(read, rows.values()), strict=True))
     arrays: dict[str, np.ndarray] = {}
     records, skipped, retry = [], [], False
-    for place, mel in work.teacher.mels([place for place in places if isinstance(audio[place], np.ndarray)]):
-        row, wav = rows[place], audio[place]
+    for place, mel in work.teacher.mels([place for place in places if isinstance(audio[place], dict)]):
+        row, features = rows[place], audio[place]
         if not np.isfinite(mel).all():
             raise UserError(f"{row['utt_id']}: the acoustic model made a mel of no numbers: its training went wrong")
-        arrays[feature_key(row["utt_id"], "mel")] = np.ascontiguousarray(mel, np.float16)
-        arrays[feature_key(row["utt_id"], "wav")] = wav
-        if work.pitch is not None:
-            arrays[feature_key(row["utt_id"], "pitch")] = clip_pitch(work.pitch, wav)
-        records.append({"utt_id": row["utt_id"], "speaker": row["speaker"], "num_samples": len(wav), "shard": name})
+        features["mel"] = np.ascontiguousarray(mel, np.float16)
+        arrays |= {feature_key(row["utt_id"], feature): array for feature, array in features.items()}
+        num_samples = len(features["wav"])
+        records.append({"utt_id": row["utt_id"], "speaker": row["speaker"], "num_samples": num_samples, "shard": name})
     for place, found in audio.items():
         if isinstance(found, SkipUtterance):
             skipped.append([rows[place]["utt_id"], found.reason, found.detail])

@@ -1,7 +1,7 @@
 """Training the source-filter vocoder: at first by reconstruction alone, then against small discriminators as well."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from models.vocoder.sourcefilter.load import read_start
 from models.vocoder.trainer import VocoderTrainer, trying_algorithms
 from modules.mel import MelSpectrogram
 from utils.checkpoint import load_strict
+from utils.logging import logger
 
 RESOLUTIONS = ((2048, 160), (1024, 80), (512, 40))  # of the reconstruction loss: n_fft and mel bands
 _LOG_PITCH_WEIGHT = 10.0  # in the pitch loss, beside the voicing's cross entropy
@@ -153,7 +154,7 @@ class SourceFilterTrainer(VocoderTrainer):
             return generator(mel.float()).wav.float()
 
     def start_from(self, folder: Path) -> None:
-        """Takes over a trained generator, and its discriminators where the folder has them.
+        """Takes over a trained generator, and its discriminators where the folder has some of the same sizes.
 
         Raises:
             UserError: the folder holds no source-filter vocoder, or one of another shape or mel.
@@ -163,8 +164,17 @@ class SourceFilterTrainer(VocoderTrainer):
         load_strict(self.accelerator.unwrap_model(self.model), start.generator, folder)
         if self.average is not None:
             self.average.module.load_state_dict(start.generator)
-        if start.adversary is not None:
-            load_strict(self.accelerator.unwrap_model(self.adversary), start.adversary, folder)
+        if start.adversary is None:
+            return
+        adversary = self.accelerator.unwrap_model(self.adversary)
+        if _shapes(start.adversary) == _shapes(adversary.state_dict()):
+            load_strict(adversary, start.adversary, folder)
+        else:
+            logger.warning("%s has discriminators of other sizes: new ones are trained.", folder)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def pitch_loss(reading: PitchReading, pitch: Tensor) -> Tensor:

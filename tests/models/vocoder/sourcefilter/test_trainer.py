@@ -196,3 +196,12 @@ def test_without_discriminators_to_start_from_new_ones_are_trained(trained, caps
     (newest(first) / "model_1.safetensors").unlink()
     trained("second", "train.max_steps=1", start_from=first)
     assert "has no discriminators" in capsys.readouterr().out
+
+
+def test_discriminators_of_other_sizes_are_trained_anew(trained, capsys):
+    first = trained("first", "train.max_steps=3", "train.adversary_start=0")
+    larger = trained(
+        "second", "train.max_steps=1", "model.discriminator.spectrogram_channels=12", start_from=newest(first)
+    )
+    assert "has discriminators of other sizes" in capsys.readouterr().out
+    assert any(12 in weight.shape for name, weight in weights(larger).items() if name.startswith("model_1: "))
