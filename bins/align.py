@@ -5,10 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bins.preprocess import corpus_folder, work_together
+from bins.preprocess import corpus_folder
 from bins.recipe.flags import PREPROCESS
 from config.load import load_config
 from config.schema import PreprocessConfig
+from processors.stage1.pool import Workers
+from processors.stage1.ranks import run_on_ranks
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
@@ -24,10 +26,10 @@ def main() -> None:
         raise UserError(f"{arguments.config}: {config.model_type} needs no alignment: give a model's that has texts", 2)
 
     num_workers = arguments.num_workers or available_cores()
-    work_together(num_workers, lambda: align(config.preprocess, name, folder, num_workers))
+    run_on_ranks(num_workers, lambda workers: align(config.preprocess, name, folder, workers))
 
 
-def align(config: PreprocessConfig, name: str, folder: Path, num_workers: int) -> None:
+def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -> None:
     """Aligns the corpus and tells what is doubtful.
 
     Raises:
@@ -41,7 +43,7 @@ def align(config: PreprocessConfig, name: str, folder: Path, num_workers: int) -
     if not corpus.utterances:
         raise UserError(f"{name} has no usable line in its metadata")
     with exclusive(Path(config.processed_dir) / name):
-        learned = align_corpus(config, name, folder, corpus, num_workers).learned
+        learned = align_corpus(config, name, folder, corpus, workers).learned
     report = learned.report
     print(f"{name}: {report['aligned']:,} of {len(corpus.utterances):,} utterances aligned: {learned.folder}")
     if report["agreement"]:

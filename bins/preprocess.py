@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from collections.abc import Callable
-
 from bins.recipe.flags import PREPROCESS
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
+from processors.stage1.ranks import run_on_ranks
 from utils.cores import available_cores
 from utils.errors import UserError
 from utils.lock import exclusive
 from utils.program import run
-from utils.team import join_team
 
 if TYPE_CHECKING:
     from processors.stage1.pipeline import Summary
+    from processors.stage1.pool import Workers
     from utils.utterance import Corpus
 
 
@@ -54,30 +53,14 @@ def main() -> None:
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     num_workers = arguments.num_workers or available_cores()
-    work_together(num_workers, lambda: make_features(config, name, folder, num_workers))
+    run_on_ranks(num_workers, lambda workers: make_features(config, name, folder, workers))
 
 
-def work_together(num_workers: int, work: Callable[[], None]) -> None:
-    """Does the work; where a launcher started several processes, the first does, and the others make shards for it.
-
-    Raises:
-        UserError: the work failed, or another process did.
-        OSError: a file cannot be read or written.
-    """
-    with join_team(num_workers) as team:
-        if team is None or team.leads:
-            work()
-        else:
-            from processors.stage1.pool import help_leader
-
-            help_leader(team, num_workers)
-
-
-def make_features(config: ExpConfig, name: str, folder: Path, num_workers: int) -> None:
-    """Makes the features of a corpus, and tells what came of it.
+def make_features(config: ExpConfig, name: str, folder: Path, workers: "Workers") -> None:
+    """Makes the features of a corpus, and prints a summary.
 
     Raises:
-        UserError: the corpus cannot be used, or another run is at work.
+        UserError: the corpus cannot be used, or another run is using the folder.
         OSError: a file cannot be written.
     """
     from preprocessors import read_corpus, read_recordings
@@ -87,23 +70,23 @@ def make_features(config: ExpConfig, name: str, folder: Path, num_workers: int) 
         if isinstance(config.preprocess, VocoderPreprocessConfig):
             from processors.stage1.recordings import preprocess_recordings
 
-            summary = preprocess_recordings(config.preprocess, name, corpus, num_workers)
+            summary = preprocess_recordings(config.preprocess, name, corpus, workers)
         else:
             assert isinstance(config.preprocess, PreprocessConfig)
-            summary = _make_acoustic_features(config.preprocess, name, folder, corpus, num_workers)
+            summary = _make_acoustic_features(config.preprocess, name, folder, corpus, workers)
     print("\n".join(summary.lines()))
 
 
 def _make_acoustic_features(
-    config: PreprocessConfig, name: str, folder: Path, corpus: "Corpus", num_workers: int
+    config: PreprocessConfig, name: str, folder: Path, corpus: "Corpus", workers: "Workers"
 ) -> "Summary":
     from processors.stage1.alignment import align_corpus, is_wanted
     from processors.stage1.pipeline import preprocess
 
     learned = None
     if is_wanted(config, folder, corpus):
-        corpus, learned = align_corpus(config, name, folder, corpus, num_workers)
-    return preprocess(config, name, folder, corpus, num_workers, learned)
+        corpus, learned = align_corpus(config, name, folder, corpus, workers)
+    return preprocess(config, name, folder, corpus, workers, learned)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bins.preprocess import corpus_folder
 from bins.recipe.flags import TEACHER_FORCED
-from bins.train import ACOUSTIC, acoustic_dataset, check_features
 from config.load import load_config
 from config.schema import ExpConfig, PitchedVocoderPreprocessConfig, PreprocessConfig, VocoderPreprocessConfig
+from processors.stage1.lock import check_features, settings
 from utils.cores import available_cores
+from utils.data_folder import ACOUSTIC, FEATURES_VERSION, LOCK, acoustic_dataset
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl, write_json, write_jsonl
 from utils.lock import exclusive
@@ -151,8 +152,6 @@ def _make(
 ) -> None:
     from models.tts.load import own_weights
     from preprocessors import read_corpus
-    from processors.stage1.finalize import LOCK
-    from processors.stage1.plan import FEATURES_VERSION, section_of_lock
 
     weights = own_weights(experiment)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -162,7 +161,8 @@ def _make(
         inputs.append([pitched.pitch_extractor, pitched.f0_min, pitched.f0_max])
     fingerprint = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     lock = {
-        "preprocess": section_of_lock(config.preprocess),
+        "kind": "teacher-forced",
+        "preprocess": settings(config.preprocess),
         "dataset": dataset,
         "features_version": FEATURES_VERSION,
         "acoustic": {"experiment": experiment.root.name, "checkpoint": weights.parent.name, "weights": digest},
@@ -260,7 +260,7 @@ def _make_shard(work: Work, name: str, places: "list[Place]", readers: ThreadPoo
     for place, found in audio.items():
         if isinstance(found, SkipUtterance):
             skipped.append([rows[place]["utt_id"], found.reason, found.detail])
-            retry |= found.passing
+            retry |= found.transient
     header = {"fingerprint": work.fingerprint, "retry": retry, "records": records, "skipped": skipped}
     write_shard(shard_path(work.shards_dir, name), arrays, header)
     return header
@@ -285,8 +285,6 @@ def _finish(
     if not sizes["train"]:
         reasons = "; ".join(f"{reason}: {count}" for reason, count in Counter(e[1] for e in skipped).most_common())
         raise UserError(f"no utterance of the training set could be used: {reasons or 'it is empty'}")
-    from processors.stage1.finalize import LOCK
-
     write_json(out_dir / ACOUSTIC, lock["acoustic"])
     write_json(out_dir / LOCK, lock)
     seconds = sum(record["num_samples"] for record in records.values()) / lock["preprocess"]["sample_rate"]

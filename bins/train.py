@@ -11,15 +11,15 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from bins.recipe.flags import TRAIN
-from config.load import load_config, to_dict
+from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig
+from processors.stage1.lock import check_features
+from utils.data_folder import ACOUSTIC, acoustic_dataset
 from utils.errors import UserError
-from utils.jsonl import read_json, write_json
+from utils.jsonl import write_json
 from utils.lock import exclusive
 from utils.logging import setup_logging
 from utils.program import run
-
-ACOUSTIC = "acoustic.json"  # in the data that bins/teacher_forced.py makes: whose mels they are
 
 
 def main() -> None:
@@ -99,57 +99,6 @@ def _train(
         if isinstance(config.preprocess, PreprocessConfig) and config.preprocess.lexicon_path is not None:
             shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
     trainer.fit()
-
-
-def acoustic_dataset(dataset: str, acoustic_dir: Path) -> str:
-    """The data set that bins/teacher_forced.py makes: a corpus' recordings with an acoustic model's mels.
-
-    It is named after the experiment, and after the checkpoint where one was given: many have a step-0001000.
-    """
-    folder = acoustic_dir.resolve()
-    root = next((place for place in (folder, *folder.parents[:2]) if (place / "args.json").is_file()), folder)
-    inside = [part for part in folder.relative_to(root).parts if part != "checkpoint"]
-    return "-".join([dataset, root.name, *inside])
-
-
-def check_features(config: ExpConfig) -> Path:
-    """The folder of the configured corpus's features.
-
-    Raises:
-        UserError: stage 1 has not finished, or ran with other settings; each field is named.
-    """
-    from processors.stage1.finalize import LOCK
-    from processors.stage1.plan import FEATURES_VERSION
-
-    if not config.dataset:
-        raise UserError("dataset: empty; name the corpus to train on", exit_code=2)
-    data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
-    lock_path = data_dir / LOCK
-    if not lock_path.is_file():
-        raise UserError(
-            f"{data_dir} holds no finished features: run the stage that makes them first (--stage 1; an acoustic "
-            "model's mels: --stage finetune)"
-        )
-    lock = read_json(lock_path)
-    if not isinstance(lock, dict) or lock.get("features_version") != FEATURES_VERSION:
-        raise UserError(f"{data_dir}: these features were made by another version of the toolkit: run stage 1 again")
-    wanted = to_dict(config.preprocess)
-    if not lock["preprocess"].keys() <= wanted.keys():
-        raise UserError(
-            f"{data_dir} holds features for another kind of model: set preprocess.processed_dir to where this recipe's "
-            "stage 1 puts its own, and run it",
-            exit_code=2,
-        )
-    different = [
-        f"preprocess.{key} is {wanted[key]!r} but the features were made with {value!r}"
-        for key, value in lock["preprocess"].items()
-        if wanted[key] != value
-    ]
-    if different:
-        raise UserError(
-            f"{data_dir}: {'; '.join(different)}. Run stage 1 again, or set it back as it was.", exit_code=2
-        )
-    return data_dir
 
 
 if __name__ == "__main__":

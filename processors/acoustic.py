@@ -89,8 +89,6 @@ class FeatureExtractor:
         energy = frame_energy(magnitude[0].numpy()[cut])
         arrays = {
             "mel": mel,
-            "pitch": pitch,
-            "energy": energy,
             "durations": durations,
             "phone_pitch": phone_average(fill_unvoiced(pitch), durations),
             "phone_energy": phone_average(energy, durations),

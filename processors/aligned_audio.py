@@ -50,11 +50,11 @@ class AlignedAudio:
         start, stop = frames.start * config.hop_size, frames.stop * config.hop_size
         if stop > len(wav):
             found = f"{len(wav)} samples, {stop} were there; {MEND}"
-            raise SkipUtterance("recording is shorter than its features", found, passing=True)
+            raise SkipUtterance("recording is shorter than its features", found, transient=True)
         if stop - start < config.n_fft:
             found = f"{stop - start} samples from the first phone to the last, one window has {config.n_fft}"
             raise SkipUtterance("audio is too short", found)
         difference = (self._spectrogram(torch.from_numpy(wav)[None])[0, frames] - mel).abs().mean(1).max()
         if not difference <= TOLERANCE:
-            raise SkipUtterance("recording is not the one that its features were made of", MEND, passing=True)
+            raise SkipUtterance("recording is not the one that its features were made of", MEND, transient=True)
         return to_pcm16(wav[start:stop])

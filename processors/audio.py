@@ -33,7 +33,7 @@ def load_waveform(path: Path, sample_rate: int, max_seconds: float) -> tuple[np.
     except FileNotFoundError:
         raise SkipUtterance("audio is missing", path.name) from None
     except OSError as error:
-        raise SkipUtterance("audio cannot be read", str(error.strerror), passing=True) from None
+        raise SkipUtterance("audio cannot be read", str(error.strerror), transient=True) from None
     except AudioError as error:
         raise SkipUtterance(error.reason, error.detail) from None
     if not np.isfinite(samples).all():

@@ -52,7 +52,7 @@ def utterance_alignment(
     except FileNotFoundError:
         raise SkipUtterance("TextGrid is missing") from None
     except OSError as error:
-        raise SkipUtterance("TextGrid cannot be read", str(error.strerror), passing=True) from None
+        raise SkipUtterance("TextGrid cannot be read", str(error.strerror), transient=True) from None
     except TextGridError as error:
         raise SkipUtterance("TextGrid is broken", str(error)) from None
     end = intervals[-1].end if intervals else 0.0

@@ -1,26 +1,37 @@
-"""The data folder that stage 1 writes and stages 2 and 3 read: its file names and its rows.
+"""The data folder that stage 1 writes and stages 2 and 3 read: its file names, its rows and its lock.
 
 <processed_dir>/<dataset>/
-    train.jsonl, valid.jsonl, test.jsonl, golden_test.jsonl    one row an utterance
+    train.jsonl, valid.jsonl, test.jsonl, golden_test.jsonl    one row per utterance
     shards/shard-00000.safetensors ...                         the features (utils.shards)
-    symbols.json, stats.json, speakers.json                    only where the features are an acoustic model's
+    symbols.json, stats.json, speakers.json                    acoustic features only
+    acoustic.json                                              teacher-forced data only: the acoustic model
     report.json, report.md                                     for people
-    preprocess.lock.json                                       the settings; written last
+    preprocess.lock.json                                       what the features were made from; written last
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+import json
+from pathlib import Path
+from typing import Literal, TypedDict
 
 SPLITS = ("train", "valid", "test", "golden_test")
 SHARDS = "shards"
 LOCK = "preprocess.lock.json"
 TABLES = ("symbols.json", "stats.json", "speakers.json")  # an experiment keeps a copy of them
+ACOUSTIC = "acoustic.json"
 REPORTS = ("report.json", "report.md")
+
+# Increase it with every change to text/, modules/mel.py or processors/ that changes features: all shards become stale.
+FEATURES_VERSION = 3
+
+# acoustic: mels, durations, pitch and energy of phones. clips: recordings for a vocoder.
+# teacher-forced: recordings with an acoustic model's mels, to fine-tune a vocoder.
+Kind = Literal["acoustic", "clips", "teacher-forced"]
 
 
 class AcousticRow(TypedDict):
-    """One utterance in the manifest of an acoustic model's features."""
+    """One utterance in the manifest of acoustic features."""
 
     utt_id: str
     speaker: str
@@ -32,9 +43,56 @@ class AcousticRow(TypedDict):
 
 
 class ClipRow(TypedDict):
-    """One recording in the manifest of a vocoder's features."""
+    """One recording in the manifest of clips or teacher-forced data."""
 
     utt_id: str
     speaker: str
     num_samples: int
     shard: str
+
+
+class Teacher(TypedDict):
+    """The acoustic model that made teacher-forced data."""
+
+    experiment: str
+    checkpoint: str
+    weights: str  # SHA-256
+
+
+class _AnyLock(TypedDict):
+    kind: Kind
+    preprocess: dict[str, object]  # the preprocess section without paths
+    dataset: str
+    features_version: int
+    inputs: str  # SHA-256 of everything the files depend on
+
+
+class Lock(_AnyLock, total=False):
+    """The settings and inputs of finished features."""
+
+    files: dict[str, str]  # file name -> SHA-256; absent from teacher-forced data
+    acoustic: Teacher  # teacher-forced data only
+
+
+def read_lock(data_dir: Path) -> Lock | None:
+    """The lock of a data folder; None if it is missing, damaged, or was written by another version of the toolkit."""
+    try:
+        lock = json.loads((data_dir / LOCK).read_text(encoding="utf-8"))
+        return lock if lock["features_version"] == FEATURES_VERSION else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def acoustic_dataset(dataset: str, acoustic_dir: Path) -> str:
+    """The name of the data folder with a corpus's recordings and an acoustic model's mels.
+
+    It contains the experiment's name, and the checkpoint's if one was given: many experiments have a step-0001000.
+
+    Args:
+        dataset: name of the corpus.
+        acoustic_dir: the experiment, or a checkpoint in it.
+    """
+    folder = acoustic_dir.resolve()
+    root = next((parent for parent in (folder, *folder.parents[:2]) if (parent / "args.json").is_file()), folder)
+    inside = [part for part in folder.relative_to(root).parts if part != "checkpoint"]
+    return "-".join([dataset, root.name, *inside])

@@ -21,10 +21,11 @@ from utils.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-# mel float32 [T, n_mel]; pitch float32 [T], Hz, 0 = unvoiced; energy float32 [T]; durations int32 [S], frames;
-# phone_pitch float32 [S], Hz; phone_energy float32 [S]. The durations sum to T.
-FEATURES = ("mel", "pitch", "energy", "durations", "phone_pitch", "phone_energy")
-# A vocoder's shards: wav int16 [num_samples]; in those made for fine-tuning also mel float16 or float32 [T, n_mel].
+# An acoustic model's shards: mel float32 [T, n_mel]; durations int32 [S], frames, with sum T; phone_pitch float32 [S],
+# Hz; phone_energy float32 [S].
+FEATURES = ("mel", "durations", "phone_pitch", "phone_energy")
+# A vocoder's shards: wav int16 [num_samples]; for the source-filter vocoder pitch float32 [num_samples / hop_size], Hz,
+# 0 = unvoiced; for fine-tuning mel float16 or float32 [T, n_mel].
 
 _HEADER = "header"
 

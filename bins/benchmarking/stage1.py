@@ -17,6 +17,7 @@ from config.schema import ExpConfig, PreprocessConfig
 from models.aligner.dataset import AlignerDataset
 from models.aligner.stage import align, aligner_config
 from models.aligner.trainer import AlignerTrainer
+from processors.stage1.pool import Workers
 from text.symbols import is_mark, is_pause
 from utils.cores import available_cores
 from utils.errors import UserError
@@ -44,7 +45,7 @@ def preprocessing(config: ExpConfig, options: Options) -> Iterator[Record]:
         config = replace(config, preprocess=replace(config.preprocess, processed_dir=str(Path(folder) / "data")))
         began = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
-            make_features(config, name, root, workers)
+            make_features(config, name, root, Workers(workers))
         seconds = time.perf_counter() - began
         report = read_json(Path(folder) / "data" / name / "report.json")
     audio = config.preprocess

@@ -216,7 +216,7 @@ class Stepper:
 def _features(config: ExpConfig, options: Options) -> Iterator[tuple[ExpConfig, str]]:
     """The configuration to train with, and the source of its data; random features are deleted afterwards."""
     if options.real:
-        from bins.train import check_features
+        from processors.stage1.lock import check_features
 
         yield config, str(check_features(config))
         return

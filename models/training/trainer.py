@@ -204,7 +204,10 @@ class Trainer:
                 self.epoch, self.step_in_epoch = self.epoch + 1, 0
         if self.writer:
             self.writer.close()
-        self.accelerator.end_training()
+        if (
+            self.accelerator.num_processes > 1
+        ):  # alone, it would end stage 1's process group (processors/stage1/ranks.py)
+            self.accelerator.end_training()
 
     def train_step(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Runs the batches of one step forward and backward, and the optimizer once.

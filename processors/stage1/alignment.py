@@ -16,9 +16,10 @@ from models.aligner.version import VERSION
 from processors.speech_activity import NO_SPEECH
 from processors.stage1.agreement import agreement
 from processors.stage1.aligner_inputs import make_inputs, plan_inputs
-from processors.stage1.finalize import LOCK
 from processors.stage1.pipeline import LearnedAlignment, check_lexicon, own_textgrid_dir
 from processors.stage1.plan import ShardPlan, find_textgrids
+from processors.stage1.pool import Workers
+from utils.data_folder import LOCK
 from utils.errors import UserError
 from utils.jsonl import write_json
 from utils.utterance import Corpus, Skipped
@@ -48,7 +49,7 @@ def is_wanted(config: PreprocessConfig, root: Path, corpus: Corpus) -> bool:
     return len(own) < len(corpus.utterances) and not (config.textgrid_dir and not own)
 
 
-def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpus, num_workers: int) -> Alignment:
+def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpus, workers: Workers) -> Alignment:
     """Learns the alignment of all utterances of a corpus, or takes the one that is there and still holds.
 
     TextGrids go to `<processed_dir>/<dataset>/TextGrid`. A run that was killed goes on where it was, and ends with the
@@ -59,7 +60,7 @@ def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Cor
         dataset: name of the corpus.
         root: its folder.
         corpus: what its reader found, at least one utterance.
-        num_workers: processes, at least 1.
+        workers: make the shards.
 
     Raises:
         UserError: nothing can be aligned, the lexicon is wrong, or a worker died.
@@ -71,11 +72,11 @@ def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Cor
     plans, inputs = plan_inputs(corpus.utterances, config, work_dir / f"mels-{VERSION}")
     result = _finished(out_dir, inputs)
     if result is not None and result["retry"]:
-        usable = {record["utt_id"] for record in make_inputs(plans, config, num_workers).records}
+        usable = {record["utt_id"] for record in make_inputs(plans, config, workers).records}
         if usable != {*result["scores"], *(utt_id for utt_id, _ in result["crowded"])}:
             result = None  # a recording that could not be read can be read now
     if result is None:
-        result = _learn(config, plans, inputs, out_dir, num_workers)
+        result = _learn(config, plans, inputs, out_dir, workers)
     if work_dir.exists():
         shutil.rmtree(work_dir)
     return _judge(config, root, corpus, out_dir / "TextGrid", result)
@@ -94,7 +95,7 @@ def _finished(out_dir: Path, inputs: str) -> dict[str, Any] | None:
 
 
 def _learn(
-    config: PreprocessConfig, plans: list[ShardPlan], inputs: str, out_dir: Path, num_workers: int
+    config: PreprocessConfig, plans: list[ShardPlan], inputs: str, out_dir: Path, workers: Workers
 ) -> dict[str, Any]:
     """Makes mels, trains, writes TextGrids and, last, the result."""
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def _learn(
         (out_dir / name).unlink(missing_ok=True)
     total = sum(len(plan.utterances) for plan in plans)
     print(f"learning from the recordings where each phone of {total:,} utterances is spoken", flush=True)
-    found = make_inputs(plans, config, num_workers)
+    found = make_inputs(plans, config, workers)
     if not found.records:
         reasons = Counter(skipped.reason for skipped in found.skipped).most_common()
         listed = "; ".join(

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 
 from config.schema import AudioConfig, PitchedVocoderPreprocessConfig, PreprocessConfig
 from processors.pitch import check_extractor
-from processors.stage1.finalize import LOCK, finalize, holds_clips, inputs_digest, is_final
-from processors.stage1.plan import ShardPlan, find_textgrids, header_of, is_fresh, plan_shards
-from processors.stage1.pool import count_processes, make_shards
+from processors.stage1.finalize import finalize
+from processors.stage1.lock import check_kind, inputs_digest, is_final
+from processors.stage1.plan import ShardPlan, find_textgrids, plan_shards
+from processors.stage1.pool import Workers
 from processors.stage1.report import num_skipped, reasons_table
+from processors.stage1.shard_set import ShardSet
 from text.pronunciation.lexicon import LexiconError, read_lexicon
-from utils.atomic import TEMPORARY_SUFFIX
+from utils.data_folder import LOCK, SHARDS
 from utils.errors import UserError
 from utils.jsonl import read_json
-from utils.progress import Progress, format_seconds
+from utils.progress import format_seconds
 from utils.utterance import Corpus
 
 
@@ -60,20 +62,20 @@ def preprocess(
     dataset: str,
     root: Path,
     corpus: Corpus,
-    num_workers: int,
+    workers: Workers,
     learned: LearnedAlignment | None = None,
 ) -> Summary:
-    """Makes the features of a corpus, or what is missing of them.
+    """Makes the features of a corpus that are missing or out of date.
 
-    A run that is killed at any point and started again ends with the same bytes as one that was not. While anything
-    is missing or out of date there is no lock file, so stage 2 cannot start on half a corpus.
+    A run that is killed at any point and started again produces the same bytes as one that was not. While anything is
+    missing or out of date there is no lock file, so stage 2 cannot start on half a corpus.
 
     Args:
         config: the preprocess section.
         dataset: name of the corpus; features go to `<processed_dir>/<dataset>`.
         root: folder of the corpus.
         corpus: what its reader found.
-        num_workers: processes, at least 1.
+        workers: make the shards.
         learned: an alignment of the corpus; its TextGrids stand in for missing ones, or, where `config.alignment` is
             "learned", for all.
 
@@ -84,12 +86,7 @@ def preprocess(
     check_extractor(config.pitch_extractor)
     check_lexicon(config.lexicon_path)
     out_dir = Path(config.processed_dir) / dataset
-    if holds_clips(out_dir):
-        raise UserError(
-            f"{out_dir} holds the clips of a vocoder, which would be lost: give the acoustic model's features another "
-            "preprocess.processed_dir, such as data",
-            2,
-        )
+    check_kind(out_dir, config)
     textgrid_dir = own_textgrid_dir(config, root)
     textgrids = {} if config.alignment == "learned" else find_textgrids(textgrid_dir, corpus.utterances)
     num_own = len(textgrids)
@@ -99,10 +96,10 @@ def preprocess(
         raise UserError(_missing_textgrids(dataset, textgrid_dir, corpus.utterances[0].utt_id))
 
     learned_dir = learned.folder if learned else None
-    plans = plan_shards(corpus.utterances, textgrids, config, out_dir / "shards", learned_dir)
+    plans = plan_shards(corpus.utterances, textgrids, config, out_dir / SHARDS, learned_dir)
     besides = f", learned ones for {len(textgrids) - num_own:,}" if learned else ""
     print(f"{dataset}: {len(corpus.utterances):,} utterances, TextGrids for {num_own:,}{besides}", flush=True)
-    return update(config, dataset, corpus, plans, num_workers, learned.report if learned else None)
+    return update(config, dataset, corpus, plans, workers, learned.report if learned else None)
 
 
 def update(
@@ -110,7 +107,7 @@ def update(
     dataset: str,
     corpus: Corpus,
     plans: list[ShardPlan],
-    num_workers: int,
+    workers: Workers,
     alignment: dict[str, Any] | None = None,
 ) -> Summary:
     """Makes the shards that are missing or out of date, and then everything beside them.
@@ -120,7 +117,7 @@ def update(
         dataset: name of the corpus.
         corpus: what its reader found.
         plans: all its shards.
-        num_workers: processes, at least 1.
+        workers: make the shards.
         alignment: what is worth telling about a learned alignment.
 
     Raises:
@@ -129,45 +126,24 @@ def update(
     """
     started = time.monotonic()
     out_dir = Path(config.processed_dir) / dataset
-    shards_dir = out_dir / "shards"
-    headers = {plan.name: header_of(plan) for plan in plans}
-    stale = [plan for plan in plans if not is_fresh(plan, headers[plan.name])]
-    strays = _strays(shards_dir, plans)
+    shards = ShardSet(out_dir / SHARDS, plans)
     digest = inputs_digest(plans, corpus, config, alignment)
-    total = len(corpus.utterances)
-    if not stale and not strays and is_final(out_dir, digest):
+    if shards.is_complete and is_final(out_dir, digest):
         return Summary(out_dir, read_json(out_dir / "report.json"), 0, time.monotonic() - started)
 
-    shards_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / LOCK).unlink(missing_ok=True)
-    for path in strays:
-        path.unlink(missing_ok=True)
-    num_stale = sum(len(plan.utterances) for plan in stale)
-    if stale:
+    if shards.stale:
         pitch = ""
         if isinstance(config, PreprocessConfig | PitchedVocoderPreprocessConfig):
             pitch = f" ({config.pitch_extractor} pitch)"
         print(
-            f"{total - num_stale:,} are up to date; making features of {num_stale:,}{pitch} "
-            f"in {count_processes(num_workers, len(stale))} processes",
+            f"{shards.num_utterances - shards.num_stale:,} are up to date; making features of {shards.num_stale:,}"
+            f"{pitch} in {min(workers.num_processes, len(shards.stale))} processes",
             flush=True,
         )
-        with Progress(total, "utterances", "features", initial=total - num_stale) as progress:
-            for plan, header in make_shards(stale, config, num_workers):
-                headers[plan.name] = header
-                progress.advance(len(plan.utterances))
-    whole = [header for header in headers.values() if header is not None]
-    report = finalize(out_dir, dataset, whole, corpus, config, digest, alignment)
-    return Summary(out_dir, report, num_stale, time.monotonic() - started)
-
-
-def _strays(shards_dir: Path, plans: list[ShardPlan]) -> list[Path]:
-    """Shards of utterances that have left the corpus or belong to another layout, and what killed runs left."""
-    if not shards_dir.is_dir():
-        return []
-    wanted = {plan.path for plan in plans}
-    files = [*shards_dir.glob("shard-*.safetensors"), *shards_dir.glob(f"*{TEMPORARY_SUFFIX}")]
-    return [path for path in files if path not in wanted]
+    headers = shards.update(lambda stale: workers.make(stale, config), "features")
+    report = finalize(out_dir, dataset, headers, corpus, config, digest, alignment)
+    return Summary(out_dir, report, shards.num_stale, time.monotonic() - started)
 
 
 def own_textgrid_dir(config: PreprocessConfig, root: Path) -> Path:

@@ -1,8 +1,8 @@
-"""Which utterance goes to which shard, and which shards must be made anew. Reads file sizes and times, no contents.
+"""Which utterances go into which shard, and what each shard depends on. Reads file sizes and times, not contents.
 
-Nothing is remembered between runs but the shards themselves. Each carries a fingerprint of all that its features
-depend on; a shard whose fingerprint still holds is kept, every other one is made anew. So an interrupted run goes on
-where it was, and a mended recording, text or TextGrid is noticed.
+Nothing but the shards themselves is remembered between runs. Each carries a fingerprint of everything that its features
+depend on. A shard with the current fingerprint is kept, and every other one is made again. So an interrupted run
+resumes, and a changed recording, text or TextGrid is noticed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from typing import NamedTuple
 
 from config.load import to_dict
 from config.schema import PATH_KEYS, AudioConfig, PitchedVocoderPreprocessConfig, PreprocessConfig
-from utils.shards import ShardError, read_header, shard_name, shard_path
+from utils.data_folder import FEATURES_VERSION
+from utils.shards import shard_name, shard_path
 from utils.utterance import Utterance
 
-# Raise it with every change to text/, modules/mel.py or processors/ that changes features: it makes all shards stale.
-FEATURES_VERSION = 2
-
 SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
-# No feature depends on these; those that decide over TextGrids count through them.
+# No feature depends on these. Those that decide about TextGrids take effect through the TextGrids themselves.
 _OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit")
 # A vocoder's shards hold no mel, which is computed when it is trained, and most hold no pitch either.
 _MEL_KEYS = ("win_size", "n_mel", "fmin", "fmax")
@@ -33,17 +31,17 @@ FileState = tuple[int, int] | None  # size in bytes, time of the last change in 
 
 
 class ShardPlan(NamedTuple):
-    """A shard as it has to be."""
+    """What a shard must contain."""
 
     name: str
     path: Path
     fingerprint: str
     utterances: list[Utterance]
-    textgrid_paths: list[Path | None]  # one an utterance
+    textgrid_paths: list[Path | None]  # one per utterance
 
 
-def section_of_lock(config: AudioConfig) -> dict[str, object]:
-    """The preprocess section without paths: what stage 2 compares its own with."""
+def settings(config: AudioConfig) -> dict[str, object]:
+    """The preprocess section without paths: stage 2 compares its own with it."""
     return {key: value for key, value in to_dict(config).items() if key not in PATH_KEYS}
 
 
@@ -54,17 +52,17 @@ def plan_shards(
     folder: Path,
     learned_dir: Path | None = None,
 ) -> list[ShardPlan]:
-    """Assigns utterances to shards by the leading bits of a hash of their ids, so that a new clip touches one shard.
+    """Assigns utterances to shards by the leading bits of a hash of their ids, so that a new clip changes one shard.
 
-    The number of bits follows from the size of the corpus: a corpus that doubles is laid out anew.
+    The number of bits follows from the size of the corpus: after a corpus doubles, all shards are new.
 
     Args:
         utterances: ids are unique.
         textgrids: utterance id -> path.
         config: the preprocess section.
-        folder: where shards lie.
-        learned_dir: TextGrids in here are told apart by their contents, not their time: they are made anew with every
-            new folder of features, which shall have the same bytes.
+        folder: of the shards.
+        learned_dir: TextGrids in this folder are compared by contents, not by time: they are written again with every
+            new folder of features, whose bytes must not depend on that.
 
     Returns:
         Shards in order of their names; none is empty.
@@ -82,7 +80,7 @@ def plan_shards(
     others = set(_OTHER_KEYS)
     if not isinstance(config, PreprocessConfig):
         others.update(_MEL_KEYS, () if isinstance(config, PitchedVocoderPreprocessConfig) else _PITCH_KEYS)
-    features = {k: v for k, v in section_of_lock(config).items() if k not in others}
+    features = {k: v for k, v in settings(config).items() if k not in others}
     lexicon = hashlib.sha256(Path(lexicon_path).read_bytes()).hexdigest() if lexicon_path else None
     common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()
 
@@ -100,33 +98,19 @@ def plan_shards(
 
 
 def find_textgrids(folder: Path, utterances: Iterable[Utterance]) -> dict[str, Path]:
-    """The TextGrids that there are: `<folder>/<utt_id>.TextGrid` or `<folder>/<speaker>/<utt_id>.TextGrid`."""
+    """The TextGrids that exist: `<folder>/<utt_id>.TextGrid` or `<folder>/<speaker>/<utt_id>.TextGrid`."""
     utterances = list(utterances)
     listings = {"": _names(folder)}
-    found = {}
+    paths = {}
     for utterance in utterances:
         name = f"{utterance.utt_id}.TextGrid"
         for inside in ("", utterance.speaker):
             if inside not in listings:
                 listings[inside] = _names(folder / inside)
             if name in listings[inside]:
-                found[utterance.utt_id] = folder / inside / name
+                paths[utterance.utt_id] = folder / inside / name
                 break
-    return found
-
-
-def is_fresh(plan: ShardPlan, header: Mapping[str, object] | None) -> bool:
-    """Whether a shard is there, whole and up to date, with no failure that may have passed."""
-    return header is not None and header["fingerprint"] == plan.fingerprint and not header["retry"]
-
-
-def header_of(plan: ShardPlan) -> dict | None:
-    """The header of the shard that is there, or None: missing, damaged, or written by another version."""
-    try:
-        header = read_header(plan.path)
-    except ShardError:
-        return None
-    return header if {"fingerprint", "retry", "records", "skipped", "mended"} <= header.keys() else None
+    return paths
 
 
 def _names(folder: Path) -> set[str]:
@@ -145,6 +129,6 @@ def _textgrid_state(path: Path | None, learned_dir: Path | None) -> FileState | 
 def _state(path: Path) -> FileState:
     try:
         stat = os.stat(path)
-    except OSError:  # missing, a dangling link, or behind a folder that is closed: there is nothing to read
+    except OSError:  # missing, a dangling link, or in a folder without permission: it cannot be read anyway
         return None
     return stat.st_size, stat.st_mtime_ns

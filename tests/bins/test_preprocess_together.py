@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,32 +14,25 @@ import pytest
 REPO_ROOT = Path(__file__).resolve().parents[2]
 
 
-WAIT = """
-def patched(self):  # so that the other one has its share, however slowly it starts
-    while self.leads and self._store.add(self._key("next", 0), 0) < 1:
-        time.sleep(0.01)
-    yield from claims(self)
-"""
+# Put before the program: the process kills itself in its first shard.
 DIE = """
-def patched(self):
-    next(claims(self))
+def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
+pool.Workers.make = die
 """
 
 
-def start(
-    folder: Path, corpus: Path, rank: int, port: int, size: int = 2, how: str = WAIT, silent: float = 60.0
-) -> subprocess.Popen[str]:
-    """One process of a team, as torchrun starts it; one that is silent for so many seconds is given up."""
+def start(folder: Path, corpus: Path, rank: int, port: int, size: int = 2, before: str = "") -> subprocess.Popen[str]:
+    """One rank, as torchrun starts it."""
     folder.mkdir(exist_ok=True)
     config = folder / "exp_config.json"
     preprocess = {"processed_dir": str(folder / "data"), "valid_fraction": 0.1, "test_fraction": 0.1}
     values = {"dataset": ["LJSpeech"], "dataset_path": {"LJSpeech": str(corpus)}, "preprocess": preprocess}
     config.write_text(json.dumps({"base_config": "config/fs2.json", **values}))
     program = (
-        "import os, runpy, signal, sys, time, utils.team as team\n"
-        f"team.BEAT_SECONDS, team.SILENT_SECONDS, team.LEAVE_SECONDS = 0.2, {silent}, {silent / 3}\n"
-        f"claims = team.Team.claims\n{how}team.Team.claims = patched\n"
+        "import datetime, os, runpy, signal, sys\n"
+        "from processors.stage1 import pool, ranks\n"
+        f"{before}\n"
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
@@ -76,34 +68,48 @@ def test_two_processes_make_the_same_bytes_as_one(corpus: Path, tmp_path: Path) 
     assert alone.returncode == 0, errors
 
     port = free_port()
-    leader, helper = (start(tmp_path / "two", corpus, rank, port) for rank in range(2))
-    told, errors = leader.communicate(timeout=300)
-    assert leader.returncode == 0, errors
-    assert "making features of 70 (dio pitch) in 2 processes" in told and "70 utterances kept" in told
-    assert helper.communicate(timeout=300) == ("", "") and helper.returncode == 0
+    first, second = (start(tmp_path / "two", corpus, rank, port) for rank in range(2))
+    output, errors = first.communicate(timeout=300)
+    assert first.returncode == 0, errors
+    assert "making features of 70 (dio pitch) in 2 processes" in output and "70 utterances kept" in output
+    assert second.communicate(timeout=300) == ("", "") and second.returncode == 0
     assert contents(tmp_path / "two" / "data") == contents(tmp_path / "one" / "data")
 
 
-def test_a_process_that_dies_ends_the_other(corpus: Path, tmp_path: Path) -> None:
-    folder, port = tmp_path / "killed", free_port()
-    helper = start(folder, corpus, 1, port, how=DIE)
-    leader = start(folder, corpus, 0, port, silent=3.0)
-    _, errors = leader.communicate(timeout=300)
-    assert leader.returncode == 1
-    assert "process 1 of 2 (on" in errors and "no sign of life" in errors and "Traceback" not in errors
-    assert helper.wait() == -signal.SIGKILL
-    assert not (folder / "data" / "LJSpeech" / "preprocess.lock.json").exists()
+def lock_of(folder: Path) -> Path:
+    return folder / "data" / "LJSpeech" / "preprocess.lock.json"
 
+
+def test_a_process_that_dies_ends_the_first_one(corpus: Path, tmp_path: Path) -> None:
     port = free_port()
-    leader, helper = (start(folder, corpus, rank, port) for rank in range(2))
-    while leader.poll() is None and not _at_work(leader):
-        time.sleep(0.01)
-    os.kill(leader.pid, signal.SIGKILL)
-    leader.communicate()
-    _, errors = helper.communicate(timeout=300)
-    assert helper.returncode == 1 and "lost contact with the first one" in errors and "Traceback" not in errors
+    first, second = (start(tmp_path, corpus, rank, port, before=DIE if rank else "") for rank in range(2))
+    _, errors = first.communicate(timeout=300)
+    assert second.wait() == -signal.SIGKILL
+    assert first.returncode == 1 and "another process died" in errors and "Traceback" not in errors
+    assert not lock_of(tmp_path).exists()
 
 
-def _at_work(leader: subprocess.Popen[str]) -> bool:
-    assert leader.stdout is not None
-    return "making features" in leader.stdout.readline()
+def test_when_the_first_one_dies_the_others_end(corpus: Path, tmp_path: Path) -> None:
+    port = free_port()
+    first, second = (start(tmp_path, corpus, rank, port, before="" if rank else DIE) for rank in range(2))
+    _, errors = second.communicate(timeout=300)
+    assert first.wait() == -signal.SIGKILL
+    assert second.returncode == 1 and "the first process ended" in errors and "Traceback" not in errors
+    assert not lock_of(tmp_path).exists()
+
+
+def test_an_error_of_another_process_is_the_first_ones_error(corpus: Path, tmp_path: Path) -> None:
+    fail = "def fail(*_):\n    raise OSError('no space left')\npool.Workers.make = fail"
+    port = free_port()
+    first, second = (start(tmp_path, corpus, rank, port, before=fail if rank else "") for rank in range(2))
+    _, errors = first.communicate(timeout=300)
+    assert second.wait() == 1
+    assert first.returncode == 1 and "process 1 of 2 (on" in errors and "failed: no space left" in errors
+    assert not lock_of(tmp_path).exists()
+
+
+def test_a_process_that_never_starts_is_an_error(corpus: Path, tmp_path: Path) -> None:
+    soon = "ranks.JOIN_TIMEOUT = datetime.timedelta(seconds=2)"
+    alone = start(tmp_path, corpus, 0, free_port(), before=soon)
+    _, errors = alone.communicate(timeout=300)
+    assert alone.returncode == 1 and "did not find each other" in errors and "Traceback" not in errors

@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bins.teacher_forced import main
-from bins.train import acoustic_dataset, check_features
 from config.load import build_config, load_config
 from config.schema import MelSettings
 from models.training.resume import portable
@@ -23,8 +22,11 @@ from modules.mel import MelSpectrogram
 from preprocessors import read_corpus
 from processors.acoustic import FeatureExtractor
 from processors.stage1 import pipeline, worker
+from processors.stage1.lock import check_features
+from processors.stage1.pool import Workers
 from text.symbols import SYMBOLS
 from utils.audio_io import read_audio, to_pcm16, write_wav
+from utils.data_folder import acoustic_dataset
 from utils.jsonl import read_json, read_jsonl
 from utils.shards import ShardReader, read_header, write_shard
 
@@ -52,15 +54,15 @@ def trained(tmp_path_factory, tiny_corpus) -> Path:
     preprocess = {"processed_dir": str(root / "data"), **FRACTIONS}
     config = build_config({"model_type": "FastSpeech2", "model": SMALL, "preprocess": preprocess})
 
-    def in_this_process(plans, preprocess, num_workers):
+    def in_this_process(self, plans, preprocess):
         for plan in plans:
             yield plan, worker.make_shard(plan)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "_extractor", FeatureExtractor(config.preprocess))
-        patch.setattr(pipeline, "make_shards", in_this_process)
+        patch.setattr(Workers, "make", in_this_process)
         corpus = read_corpus("LJSpeech", root / "LJSpeech")
-        pipeline.preprocess(config.preprocess, "LJSpeech", root / "LJSpeech", corpus, 1)
+        pipeline.preprocess(config.preprocess, "LJSpeech", root / "LJSpeech", corpus, Workers(1))
     experiment = root / "ckpts/voice"
     folder = experiment / "checkpoint/step-0000010"
     folder.mkdir(parents=True)

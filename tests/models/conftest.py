@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bins.train import train
 from config.load import load_config
-from processors.stage1.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints
+from utils.data_folder import FEATURES_VERSION
 
 PHONES = ["HH", "AH0", "L", "OW1", ",", "W", "ER1", "D", "."]
 

@@ -55,14 +55,14 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path, samples: np.ndarray, rea
     soundfile.write(tmp_path / "a.wav", samples, 22050, subtype="FLOAT")
     with pytest.raises(SkipUtterance) as caught:
         load(tmp_path / "a.wav")
-    assert caught.value.reason == reason and not caught.value.passing
+    assert caught.value.reason == reason and not caught.value.transient
 
 
 def test_a_missing_file_and_a_failing_disk_differ(tmp_path: Path) -> None:
     with pytest.raises(SkipUtterance) as caught:
         load(tmp_path / "a.wav")
-    assert caught.value.reason == "audio is missing" and not caught.value.passing
+    assert caught.value.reason == "audio is missing" and not caught.value.transient
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(SkipUtterance) as caught:
         load(tmp_path / "a.wav")
-    assert caught.value.reason == "audio cannot be read" and caught.value.passing
+    assert caught.value.reason == "audio cannot be read" and caught.value.transient

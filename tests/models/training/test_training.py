@@ -20,8 +20,8 @@ import models.training.trainer
 from bins.train import train
 from config.load import build_config, load_config
 from models.tts.fastspeech2.trainer import FastSpeech2Trainer
-from processors.stage1.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints, read_weights
+from utils.data_folder import FEATURES_VERSION
 from utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -359,3 +359,13 @@ def test_an_acoustic_model_starts_from_no_other_weights(small_config):
     with pytest.raises(UserError, match="FastSpeech2 cannot start from other weights"):
         train(config, "first", False, None, start_from=small_config.parent)
     assert not (Path(config.log_dir) / "first").exists()
+
+
+def test_a_training_alone_leaves_the_process_group_of_stage_1(small_config):
+    """The first process of stage 1 trains the aligner while the others wait in a process group."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        run(small_config, "first", "train.max_steps=1")
+        assert torch.distributed.is_initialized()
+    finally:
+        torch.distributed.destroy_process_group()

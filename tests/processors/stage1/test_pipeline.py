@@ -14,6 +14,7 @@ from config.schema import PreprocessConfig
 from preprocessors import read_corpus
 from processors.acoustic import FeatureExtractor
 from processors.stage1 import pipeline
+from processors.stage1.pool import Workers
 from processors.stage1.stats import phone_statistics
 from text.symbols import SYMBOLS, SymbolTable
 from utils.errors import UserError
@@ -40,7 +41,7 @@ def config(tmp_path: Path) -> PreprocessConfig:
 
 
 def run(config: PreprocessConfig, root: Path) -> pipeline.Summary:
-    return pipeline.preprocess(config, "LJSpeech", root, read_corpus("LJSpeech", root), 1)
+    return pipeline.preprocess(config, "LJSpeech", root, read_corpus("LJSpeech", root), Workers(1))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -73,17 +74,14 @@ def test_what_stage_2_finds(corpus: Path, config: PreprocessConfig, made: list[s
         assert row["phones"][-1] == "." and row["phones"][0].isupper()
         SymbolTable().ids(row["phones"])
         arrays = read_features(shard_path(out / "shards", row["shard"]), [row["utt_id"]])
-        mel, pitch, energy, durations, phone_pitch, phone_energy = (
-            arrays[feature_key(row["utt_id"], name)] for name in FEATURES
-        )
+        mel, durations, phone_pitch, phone_energy = (arrays[feature_key(row["utt_id"], name)] for name in FEATURES)
         frames, tokens = row["num_frames"], len(row["phones"])
-        assert mel.shape == (frames, 80) and pitch.shape == energy.shape == (frames,)
+        assert mel.shape == (frames, 80)
         assert durations.shape == phone_pitch.shape == phone_energy.shape == (tokens,)
         assert durations.sum() == frames and durations[-1] == 0 and durations.dtype == np.int32
-        assert all(a.dtype == np.float32 for a in (mel, pitch, energy, phone_pitch, phone_energy))
-        assert 110 < np.median(pitch[pitch > 0]) < 270  # what the corpus' tones have
-        assert ((phone_pitch > 100) == (durations > 0)).all()
-        assert phone_energy[0] == pytest.approx(energy[: durations[0]].mean(), rel=1e-4)
+        assert all(a.dtype == np.float32 for a in (mel, phone_pitch, phone_energy))
+        assert 110 < np.median(phone_pitch[durations > 0]) < 270  # the pitch of the corpus' tones
+        assert ((phone_pitch > 100) == (durations > 0)).all() and ((phone_energy > 0) == (durations > 0)).all()
 
 
 def test_statistics_are_those_of_the_training_set(corpus: Path, config: PreprocessConfig, made: list[str]) -> None:
@@ -206,17 +204,17 @@ def test_there_is_no_lock_while_anything_is_out_of_date(
 ) -> None:
     out = run(config, corpus).out_dir
     assert json.loads((out / "preprocess.lock.json").read_text())["preprocess"]["hop_size"] == 256
-    finished = pipeline.make_shards
+    finished = Workers.make
 
     def killed_after_one(*arguments: object) -> Iterator[tuple]:
         yield next(finished(*arguments))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "make_shards", killed_after_one)
+    monkeypatch.setattr(Workers, "make", killed_after_one)
     with pytest.raises(KeyboardInterrupt):
         run(replace(config, hop_size=128), corpus)
     assert not (out / "preprocess.lock.json").exists()
-    monkeypatch.setattr(pipeline, "make_shards", finished)
+    monkeypatch.setattr(Workers, "make", finished)
     made.clear()
     run(replace(config, hop_size=128), corpus)
     assert len(made) == 1 and (out / "preprocess.lock.json").exists()

@@ -13,6 +13,7 @@ from config.schema import PreprocessConfig, VocoderPreprocessConfig
 from preprocessors import read_corpus, read_recordings
 from processors.stage1 import pipeline
 from processors.stage1.pipeline import preprocess
+from processors.stage1.pool import Workers
 from processors.stage1.recordings import preprocess_recordings
 from processors.stage1.splits import split
 from utils.errors import UserError
@@ -47,7 +48,7 @@ def config(tmp_path: Path) -> VocoderPreprocessConfig:
 
 
 def run(config: VocoderPreprocessConfig, root: Path) -> pipeline.Summary:
-    return preprocess_recordings(config, "mine", read_recordings("mine", root), 1)
+    return preprocess_recordings(config, "mine", read_recordings("mine", root), Workers(1))
 
 
 def rows_of(out: Path) -> dict[str, dict]:
@@ -153,15 +154,16 @@ def test_what_a_clip_depends_on_makes_it_anew(root: Path, config: VocoderPreproc
 
 
 def test_an_acoustic_models_features_are_not_overwritten(
-    tiny_corpus: Callable[..., Path], config: VocoderPreprocessConfig, tmp_path: Path
+    tiny_corpus: Callable[..., Path], config: VocoderPreprocessConfig, made: list[str]
 ) -> None:
     root = tiny_corpus(3, name="mine", words=1)
-    features = tmp_path / "data" / "mine"
-    features.mkdir(parents=True)
-    (features / "symbols.json").write_text("[]")
+    acoustic = PreprocessConfig(processed_dir=config.processed_dir)
+    features = preprocess(acoustic, "mine", root, read_corpus("mine", root), Workers(1)).out_dir
+    before = {path: path.read_bytes() for path in features.rglob("*") if path.is_file()}
     with pytest.raises(UserError, match=r"data/mine holds the features of an acoustic model.*processed_dir") as caught:
         run(config, root)
-    assert caught.value.exit_code == 2 and [path.name for path in features.iterdir()] == ["symbols.json"]
+    assert caught.value.exit_code == 2
+    assert {path: path.read_bytes() for path in features.rglob("*") if path.is_file()} == before
 
 
 def test_nor_does_an_acoustic_model_overwrite_clips(
@@ -171,4 +173,4 @@ def test_nor_does_an_acoustic_model_overwrite_clips(
     run(config, root)
     acoustic = PreprocessConfig(processed_dir=config.processed_dir)
     with pytest.raises(UserError, match=r"data/mine holds the clips of a vocoder.*processed_dir"):
-        preprocess(acoustic, "mine", root, read_corpus("mine", root), 1)
+        preprocess(acoustic, "mine", root, read_corpus("mine", root), Workers(1))

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from bins.train import train
 from config.load import build_config
-from processors.stage1.plan import FEATURES_VERSION
+from utils.data_folder import FEATURES_VERSION
 
 RATE, NUM_SAMPLES = 22050, 4096
 DISCRIMINATOR = {"periods": [2, 3], "period_channels": [4] * 5, "num_scales": 1, "scale_channels": [16] * 7}

@@ -20,8 +20,8 @@ from config.load import load_config
 from models.vocoder.hifigan.finetune import read_start
 from models.vocoder.hifigan.load import load_vocoder
 from models.vocoder.hifigan.trainer import HiFiGANTrainer
-from processors.stage1.plan import FEATURES_VERSION
 from utils.checkpoint import list_checkpoints, read_weights
+from utils.data_folder import FEATURES_VERSION
 from utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -84,7 +84,7 @@ def make_clips(folder: Path, train: int = 11, valid: int = 3) -> Path:
             lines.append(json.dumps(row))
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     save_file(tensors, folder / "shards/shard-00000.safetensors")
-    lock = {"preprocess": PREPROCESS, "features_version": FEATURES_VERSION}
+    lock = {"kind": "clips", "preprocess": PREPROCESS, "features_version": FEATURES_VERSION}
     (folder / "preprocess.lock.json").write_text(json.dumps(lock))
     return folder
 

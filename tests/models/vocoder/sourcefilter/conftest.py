@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from bins.train import train
 from config.load import load_config
-from processors.stage1.plan import FEATURES_VERSION
+from utils.data_folder import FEATURES_VERSION
 
 RATE, HOP = 8000, 64
 PREPROCESS = {
@@ -78,7 +78,11 @@ def make_clips(folder: Path, train: int = 11, valid: int = 3) -> Path:
             lines.append(json.dumps(row))
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     save_file(tensors, folder / "shards/shard-00000.safetensors")
-    lock = {"preprocess": {**PREPROCESS, "pitch_extractor": "dio"}, "features_version": FEATURES_VERSION}
+    lock = {
+        "kind": "clips",
+        "preprocess": {**PREPROCESS, "pitch_extractor": "dio"},
+        "features_version": FEATURES_VERSION,
+    }
     (folder / "preprocess.lock.json").write_text(json.dumps(lock))
     return folder
 
