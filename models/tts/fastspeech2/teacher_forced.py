@@ -1,8 +1,8 @@
-"""FastSpeech 2 with the recording's durations, pitch and energy: its mel then lies on the recording frame by frame."""
+"""FastSpeech 2 with the recording's durations, pitch and energy: its mel then matches the recording frame by frame."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,73 +10,68 @@ import torch
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output
 
-MAX_FRAMES = {"cuda": 24_000, "cpu": 3_000}  # padded mel frames a batch
+MAX_FRAMES = {"cuda": 24_000, "cpu": 3_000}  # padded mel frames per batch
 
 
-class Place(NamedTuple):
-    """An utterance of a data set."""
-
-    split: str
-    index: int  # row of the split's manifest
+class _Item(NamedTuple):
+    dataset: FastSpeech2Dataset
+    index: int
+    num_frames: int
 
 
 class TeacherForced:
-    """A trained model, and the features that stage 1 made of its corpus."""
+    """A trained model, and the features of its corpus."""
 
     def __init__(
         self, model: FastSpeech2, data_dir: Path, splits: Sequence[str], device: torch.device | str = "cpu"
     ) -> None:
-        """Args:
-        model: trained on these features.
-        data_dir: what stage 1 wrote.
-        splits: those to speak.
-        device: where the model is to run.
+        """Opens the features.
+
+        Args:
+            model: trained on these features.
+            data_dir: the data folder of stage 1.
+            splits: the splits to speak.
+            device: where the model is to run.
 
         Raises:
             UserError: a split is missing or damaged.
         """
         self.model = model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
-        self._sets = {split: FastSpeech2Dataset(data_dir, split) for split in splits}
-
-    def places(self) -> dict[str, list[Place]]:
-        """The utterances of all splits by the shard that holds them; shards in order of their names."""
-        by_shard: dict[str, list[Place]] = {}
-        for split, dataset in self._sets.items():
-            for index, row in enumerate(dataset.rows):
-                by_shard.setdefault(row["shard"], []).append(Place(split, index))
-        return dict(sorted(by_shard.items()))
-
-    def row(self, place: Place) -> dict[str, Any]:
-        """The utterance's line of the manifest."""
-        return self._sets[place.split].rows[place.index]
+        datasets = [FastSpeech2Dataset(data_dir, split) for split in splits]
+        self._items = {
+            row["utt_id"]: _Item(dataset, index, row["num_frames"])
+            for dataset in datasets
+            for index, row in enumerate(dataset.rows)
+        }
 
     @torch.inference_mode()
-    def mels(self, places: Sequence[Place]) -> Iterator[tuple[Place, np.ndarray]]:
-        """The model's mel of utterances, in batches of similar length; they come in no particular order.
+    def mels(self, utt_ids: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Speaks utterances in batches of similar length, in no particular order.
 
         Yields:
-            The utterance, and float32 [num_frames, n_mel] log amplitude, the PostNet's.
+            The utterance, and its mel after the PostNet: float32 [num_frames, n_mel], log amplitude.
 
         Raises:
             UserError: a shard is missing or damaged.
         """
         most = MAX_FRAMES.get(self.device.type, MAX_FRAMES["cpu"])
-        batch: list[Place] = []
-        for place in sorted(places, key=lambda place: self.row(place)["num_frames"]):
-            if batch and self.row(place)["num_frames"] * (len(batch) + 1) > most:
+        batch: list[str] = []
+        for utt_id in sorted(utt_ids, key=lambda utt_id: self._items[utt_id].num_frames):
+            if batch and self._items[utt_id].num_frames * (len(batch) + 1) > most:
                 yield from self._speak(batch)
                 batch = []
-            batch.append(place)
+            batch.append(utt_id)
         if batch:
             yield from self._speak(batch)
 
-    def _speak(self, places: list[Place]) -> Iterator[tuple[Place, np.ndarray]]:
-        items = [self._sets[place.split][place.index] for place in places]
-        batch = FastSpeech2Batch(*(field.to(self.device) for field in FastSpeech2Dataset.collate(items)))
+    def _speak(self, utt_ids: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+        items = [self._items[utt_id] for utt_id in utt_ids]
+        examples = [item.dataset[item.index] for item in items]
+        batch = FastSpeech2Batch(*(field.to(self.device) for field in FastSpeech2Dataset.collate(examples)))
         mels = forced(self.model, batch).mel_postnet.float().cpu().numpy()
-        for place, mel in zip(places, mels, strict=True):
-            yield place, mel[: self.row(place)["num_frames"]]
+        for utt_id, item, mel in zip(utt_ids, items, mels, strict=True):
+            yield utt_id, mel[: item.num_frames]
 
 
 def forced(model: torch.nn.Module, batch: FastSpeech2Batch) -> FastSpeech2Output:
