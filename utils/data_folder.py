@@ -18,7 +18,8 @@ from typing import Literal, TypedDict
 SPLITS = ("train", "valid", "test", "golden_test")
 SHARDS = "shards"
 LOCK = "preprocess.lock.json"
-TABLES = ("symbols.json", "stats.json", "speakers.json")  # an experiment keeps a copy of them
+SYMBOLS_TABLE, STATS, SPEAKERS = "symbols.json", "stats.json", "speakers.json"
+TABLES = (SYMBOLS_TABLE, STATS, SPEAKERS)  # an experiment keeps a copy of them
 ACOUSTIC = "acoustic.json"
 REPORTS = ("report.json", "report.md")
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from utils.atomic import write_bytes
+from utils.data_folder import SHARDS
 from utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ShardReader:
 
     def __init__(self, data_dir: Path) -> None:
         """Args: data_dir: what stage 1 wrote; the shards are in its folder `shards`."""
-        self._folder = data_dir / "shards"
+        self._folder = data_dir / SHARDS
         self._open: dict[str, Any] = {}
 
     def read(self, shard: str, utt_id: str, feature: str, start: int = 0, stop: int | None = None) -> Tensor:

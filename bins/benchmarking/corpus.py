@@ -15,6 +15,7 @@ from config.schema import (
     VocoderPreprocessConfig,
 )
 from text.symbols import SYMBOLS
+from utils.data_folder import SHARDS, SPEAKERS, STATS, SYMBOLS_TABLE
 from utils.jsonl import read_jsonl, write_json, write_jsonl
 from utils.shards import feature_key, shard_name, shard_path, write_shard
 
@@ -69,7 +70,7 @@ def write_features(config: ExpConfig, seconds: np.ndarray, folder: Path) -> None
     """
     make = _acoustic if isinstance(config.preprocess, PreprocessConfig) else _clip
     rng = np.random.default_rng(0)
-    (folder / "shards").mkdir(parents=True)
+    (folder / SHARDS).mkdir(parents=True)
     rows = []
     for shard, start in enumerate(range(0, len(seconds), SHARD_SIZE)):
         tensors: dict[str, np.ndarray] = {}
@@ -78,14 +79,14 @@ def write_features(config: ExpConfig, seconds: np.ndarray, folder: Path) -> None
             facts, arrays = make(config.preprocess, rng, float(seconds[number]))
             tensors |= {feature_key(utt_id, name): array for name, array in arrays.items()}
             rows.append({"utt_id": utt_id, "speaker": "random", **facts, "shard": shard_name(shard)})
-        write_shard(shard_path(folder / "shards", shard_name(shard)), tensors, {})
+        write_shard(shard_path(folder / SHARDS, shard_name(shard)), tensors, {})
     write_jsonl(folder / "train.jsonl", rows[:-1])
     write_jsonl(folder / "valid.jsonl", rows[-1:])
-    write_json(folder / "symbols.json", list(SYMBOLS))
-    write_json(folder / "speakers.json", {"random": 0})
+    write_json(folder / SYMBOLS_TABLE, list(SYMBOLS))
+    write_json(folder / SPEAKERS, {"random": 0})
     z_scores = {"min": -2.0, "max": 5.0}
     stats = {"pitch": {"mean": 200.0, "std": 50.0, **z_scores}, "energy": {"mean": 40.0, "std": 20.0, **z_scores}}
-    write_json(folder / "stats.json", stats)
+    write_json(folder / STATS, stats)
 
 
 def _acoustic(audio: AudioConfig, rng: np.random.Generator, seconds: float) -> tuple[dict, dict[str, np.ndarray]]:

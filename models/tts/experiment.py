@@ -8,11 +8,11 @@ from config.load import ConfigError, load_config
 from config.registry import find_model
 from config.schema import PreprocessConfig
 from text.symbols import AMPHION_SYMBOLS, SymbolTable, amphion_symbols
+from utils.data_folder import SPEAKERS, SYMBOLS_TABLE, TABLES
 from utils.errors import UserError
 from utils.jsonl import read_json
 
 PUBLISHED = "FastSpeech2"  # what Amphion's folders hold
-_OWN_FILES = ("symbols.json", "stats.json", "speakers.json")
 
 
 class Experiment(NamedTuple):
@@ -54,7 +54,7 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
     root = next((place for place in places if (place / "args.json").is_file()), None)
     if root is None:
         raise UserError(f"{flag} {folder}: no experiment: it holds no args.json; {train_first}", 2)
-    missing = [name for name in _OWN_FILES if not (root / name).is_file()]
+    missing = [name for name in TABLES if not (root / name).is_file()]
     if any(root.glob("checkpoint/epoch-*")):
         table = SymbolTable(AMPHION_SYMBOLS)
         defaults = find_model(PUBLISHED)
@@ -73,7 +73,7 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
         raise UserError(
             f"{flag} {root}: holds a {config.model_type}, not an acoustic model; it goes to --vocoder_dir", 2
         )
-    symbols, speakers = read_json(root / "symbols.json"), read_json(root / "speakers.json")
+    symbols, speakers = read_json(root / SYMBOLS_TABLE), read_json(root / SPEAKERS)
     if not isinstance(speakers, dict) or not isinstance(symbols, list):
         raise UserError(f"{flag} {root}: symbols.json or speakers.json is damaged", 2)
     symbol_table = SymbolTable(symbols)

@@ -16,7 +16,7 @@ from processors.stage1.splits import split
 from processors.stage1.stats import phone_statistics
 from text.symbols import SYMBOLS
 from utils.atomic import write_text
-from utils.data_folder import REPORTS, SHARDS, SPLITS, TABLES
+from utils.data_folder import REPORTS, SHARDS, SPEAKERS, SPLITS, STATS, SYMBOLS_TABLE, TABLES
 from utils.errors import UserError
 from utils.jsonl import write_json, write_jsonl
 from utils.shards import feature_key, read_features, shard_path
@@ -80,9 +80,9 @@ def finalize(
     for name, ids in splits._asdict().items():
         write_jsonl(out_dir / f"{name}.jsonl", (by_id[utt_id] for utt_id in ids))
     if acoustic:
-        write_json(out_dir / "stats.json", _statistics(out_dir / SHARDS, [by_id[utt_id] for utt_id in splits.train]))
-        write_json(out_dir / "symbols.json", list(SYMBOLS))
-        write_json(out_dir / "speakers.json", {name: index for index, name in enumerate(report["speakers"])})
+        write_json(out_dir / STATS, _statistics(out_dir / SHARDS, [by_id[utt_id] for utt_id in splits.train]))
+        write_json(out_dir / SYMBOLS_TABLE, list(SYMBOLS))
+        write_json(out_dir / SPEAKERS, {name: index for index, name in enumerate(report["speakers"])})
     manifests = [f"{name}.jsonl" for name in SPLITS]
     write_lock(out_dir, config, dataset, digest, [*manifests, *(TABLES if acoustic else ()), *REPORTS])
     return report

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from models.training.ragged import Ragged
 from models.tts.fastspeech2.model import FeatureStats
 from text.symbols import SymbolTable, UnknownSymbolError
+from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl
 from utils.shards import ShardReader
@@ -56,8 +57,8 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         """
         self.data_dir = data_dir
         self.rows: list[dict[str, Any]] = read_jsonl(data_dir / f"{split}.jsonl")
-        self.symbols = SymbolTable(read_json(data_dir / "symbols.json"))
-        self.speakers: dict[str, int] = read_json(data_dir / "speakers.json")
+        self.symbols = SymbolTable(read_json(data_dir / SYMBOLS_TABLE))
+        self.speakers: dict[str, int] = read_json(data_dir / SPEAKERS)
         self.stats = read_stats(data_dir)
         self.lengths: list[int] = [row["num_frames"] for row in self.rows]
         try:
@@ -155,7 +156,7 @@ def read_stats(folder: Path) -> FeatureStats:
     Raises:
         UserError: stats.json is missing or damaged.
     """
-    stats = read_json(folder / "stats.json")
+    stats = read_json(folder / STATS)
     try:
         return FeatureStats(**{f"{name}_{key}": float(stats[name][key]) for name in stats for key in stats[name]})
     except (TypeError, ValueError):

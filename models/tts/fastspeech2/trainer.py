@@ -17,6 +17,7 @@ from models.tts.fastspeech2.teacher_forced import forced
 from modules.griffin_lim import GriffinLim
 from modules.masked_batch_norm import MaskedBatchNorm1d
 from modules.transformer import ResidualNorm
+from utils.data_folder import TABLES
 from utils.errors import UserError
 from utils.plot import plot_curves, plot_mels
 
@@ -26,7 +27,7 @@ class FastSpeech2Trainer(Trainer):
 
     unit = "mel frames"
     # What an experiment keeps of its features, so that synthesis needs nothing else.
-    data_files = ("symbols.json", "stats.json", "speakers.json")
+    data_files = TABLES
 
     def build(self) -> None:
         """Makes the data sets, the model and Adam."""
