@@ -28,7 +28,7 @@ test: setup
 lint: setup
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/mypy config text utils processors
+	@$(VENV)/bin/mypy config text utils preprocessors processors modules models bins
 
 setup: $(STAMP)
 

@@ -22,11 +22,12 @@ def main() -> None:
     arguments = PREPROCESS.parse("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
-    if not isinstance(config.preprocess, PreprocessConfig):
+    preprocess = config.preprocess
+    if not isinstance(preprocess, PreprocessConfig):
         raise UserError(f"{arguments.config}: {config.model_type} needs no alignment: give a model's that has texts", 2)
 
     num_workers = arguments.num_workers or available_cores()
-    run_on_ranks(num_workers, lambda workers: align(config.preprocess, name, folder, workers))
+    run_on_ranks(num_workers, lambda workers: align(preprocess, name, folder, workers))
 
 
 def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -> None:

@@ -91,7 +91,8 @@ def _train(
         check_same_data(data_dir, checkpoint, kept)
     elif first_process:
         shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
-    trainer = make_trainer(config, exp_dir, checkpoint, start_from)
+    trainer = make_trainer(config, exp_dir)
+    trainer.setup(checkpoint, start_from)
     if first_process:  # only now: what stops a training before it starts leaves no folder behind
         write_json(exp_dir / "args.json", portable(config))
         for name in kept:

@@ -22,7 +22,9 @@ class ResidualNorm(nn.LayerNorm):
         super().__init__(channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, update: Tensor, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]  # a layer norm of a sum
+        self, update: Tensor, x: Tensor, padding_mask: Tensor | None = None
+    ) -> Tensor:
         """Adds and normalizes.
 
         Args:

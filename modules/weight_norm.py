@@ -6,6 +6,7 @@ vocoders were trained.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -117,14 +118,14 @@ def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _normed(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _normed(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """The convolutions that add_weight_norm has changed, by name."""
     for name, conv in module.named_modules():
         if isinstance(conv, CONVOLUTIONS) and parametrize.is_parametrized(conv, "weight"):
             yield name, conv
 
 
-def _set_weight(conv: nn.Module, weight: Tensor) -> None:
+def _set_weight(conv: Any, weight: Tensor) -> None:
     """Sets g and v; a filter that is all zeros, which has no direction, gets some direction of length 0."""
     parts = conv.parametrizations["weight"]
     with torch.no_grad():

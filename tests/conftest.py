@@ -74,12 +74,16 @@ def recorder() -> Repeat:
 @pytest.fixture
 def recorded_steps(recorder: Repeat, monkeypatch: pytest.MonkeyPatch) -> Repeat:
     """From now on trainers record their steps, with the recorder that this returns."""
-    import models.training.trainer
     from models.training.graphs import StepGraphs
+    from models.training.steps import StepRunner
 
-    monkeypatch.setattr(
-        models.training.trainer, "make_graphs", lambda wanted, step, *others: StepGraphs(step, recorder)
-    )
+    prepare = StepRunner.prepare
+
+    def record(self: StepRunner, step: Callable, optimizers: Sequence) -> None:
+        prepare(self, step, optimizers)
+        self.graphs = StepGraphs(step, recorder)
+
+    monkeypatch.setattr(StepRunner, "prepare", record)
     return recorder
 
 

@@ -35,7 +35,7 @@ def preprocessing(config: ExpConfig, options: Options) -> Iterator[Record]:
     workers = options.num_workers or available_cores()
     with tempfile.TemporaryDirectory() as folder:
         if options.real:
-            name, root = corpus_folder(config, "--config")
+            name, root = corpus_folder(config, Path("--config"))
             source = str(root)
         else:
             name, root = "random", Path(folder) / "random"
@@ -77,6 +77,7 @@ def alignment(config: ExpConfig, options: Options) -> Iterator[Record]:
         write_features(config, lengths.seconds, folder / "random")
         dataset = AlignerDataset(folder / "random/shards", _records(folder / "random/train.jsonl", config))
         trainer = AlignerTrainer(aligner_config(config.preprocess), folder, dataset)
+        trainer.setup()
         yield from measure_training(trainer, options, {"model": "Aligner"}, {"data": lengths.source})
         device, seconds_per_frame = (
             trainer.accelerator.device,

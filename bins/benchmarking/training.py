@@ -64,6 +64,7 @@ def training(config: ExpConfig, options: Options) -> Iterator[Record]:
         config = replace(config, train=replace(config.train, compile=False))
     with _features(config, options) as (config, source), tempfile.TemporaryDirectory() as exp_dir:
         trainer = resolve(find_model(config.model_type).trainer)(config, Path(exp_dir))
+        trainer.setup()
         yield from measure_training(trainer, options, {"model": config.model_type}, {"data": source})
 
 
@@ -108,7 +109,7 @@ def measure_training(trainer: Trainer, options: Options, *first: Record) -> Iter
             f"{trainer.unit.replace(' ', '_')}_per_second": rounded(speeds[-1]),
             "ms_per_step": rounded(1000 * run.seconds / run.steps),
             "padding": round(1 - run.real / run.padded, 4),
-            "peak_memory_gib": rounded(peak_memory(device, trainer.graphs is not None)),
+            "peak_memory_gib": rounded(peak_memory(device, trainer.run_step.graphs is not None)),
             "time_shares": {key: round(value / run.seconds, 3) for key, value in run.sections.items()},
             "model_teraflops": rounded(per_second / 1e12),
             "matmul_teraflops": rounded(rate / 1e12),
@@ -131,8 +132,8 @@ class Stepper:
         self.sections = sections = Sections(self.device)
         trainer.model.train()
         trainer.to_device = sections.around("data", trainer.to_device)  # type: ignore[method-assign]
-        if trainer.graphs is not None:  # nothing inside a graph can be timed
-            trainer.graphs = sections.around("graph", trainer.graphs)  # type: ignore[assignment]
+        if trainer.run_step.graphs is not None:  # nothing inside a graph can be timed
+            trainer.run_step.graphs = sections.around("graph", trainer.run_step.graphs)  # type: ignore[assignment]
             return
         accelerator = trainer.accelerator
         accelerator.backward = sections.around("backward", accelerator.backward)
@@ -147,17 +148,17 @@ class Stepper:
 
     def operations(self) -> float:
         """Operations per padded unit, counted in one uncompiled step."""
-        graphs, self.trainer.graphs = self.trainer.graphs, None
+        graphs, self.trainer.run_step.graphs = self.trainer.run_step.graphs, None
         with set_stance("force_eager"), counting_operations() as counter:
             padded = self._step(self._steps())[1]
-        self.trainer.graphs = graphs
+        self.trainer.run_step.graphs = graphs
         return counter.get_total_flops() / padded
 
     def run(self, kinds: list[Callable[[], AbstractContextManager[None]]], steps: int) -> list[Run]:
         """Runs `steps` steps inside each kind of context, in turns, after some that are not measured."""
         streams = [self._steps() for _ in kinds]
         warm_up = 3 if self.device.type == "cuda" else 1
-        if self.trainer.graphs is not None:
+        if self.trainer.run_step.graphs is not None:
             warm_up = 4 * self.trainer.sampler.num_steps  # by then nearly every shape has its graph
         totals = [Run(0, 0.0, 0.0, 0.0, {}) for _ in kinds]
         # On a GPU, turns of several steps: the clock is read only between turns.
@@ -185,7 +186,7 @@ class Stepper:
         totals = self.sections.totals()
         rest = seconds - sum(totals.values())  # the forward pass, and everything outside the other sections
         order = {"data": 0.0, "forward": rest, "backward": 0.0, "optimizer": 0.0}
-        if self.trainer.graphs is not None:
+        if self.trainer.run_step.graphs is not None:
             order = {"data": 0.0, "graph": 0.0, "rest": rest}
         return Run(count, seconds, sum(s[0] for s in sizes), sum(s[1] for s in sizes), {**order, **totals})
 

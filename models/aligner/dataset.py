@@ -18,7 +18,7 @@ SOFT = 4  # frames of a silence, next to speech, in which there may be a soft so
 class AlignerBatch(NamedTuple):
     """Shapes: B utterances, S phones, T mel frames; padding is 0."""
 
-    index: Tensor  # [B] int64, rows of the data set
+    rows: Tensor  # [B] int64, rows of the data set
     phone_ids: Tensor  # [B, S] int64
     phone_lengths: Tensor  # [B] int64
     optional: Tensor  # [B, S] bool, may last no frame
@@ -78,7 +78,7 @@ class AlignerDataset(torch.utils.data.Dataset):
         for start, end, *_ in row["silences"]:
             silent[start + SOFT * (start > 0) : end - SOFT * (end < len(mel))] = True
         return AlignerBatch(
-            index=torch.tensor(index),
+            rows=torch.tensor(index),
             phone_ids=torch.tensor(self.symbols.ids(tokens.symbols)),
             phone_lengths=torch.tensor(len(tokens.symbols)),
             optional=torch.tensor(tokens.optional),
@@ -91,7 +91,8 @@ class AlignerDataset(torch.utils.data.Dataset):
     def collate(items: Sequence[AlignerBatch]) -> AlignerBatch:
         """Utterances padded with 0 to the longest one's length."""
         columns = (
-            torch.stack(c) if c[0].dim() == 0 else pad_sequence(c, batch_first=True) for c in zip(*items, strict=True)
+            torch.stack(c) if c[0].dim() == 0 else pad_sequence(list(c), batch_first=True)
+            for c in zip(*items, strict=True)
         )
         return AlignerBatch(*columns)
 

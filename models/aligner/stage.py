@@ -85,7 +85,8 @@ def train_aligner(config: ExpConfig, dataset: AlignerDataset, folder: Path, inpu
         folder.mkdir(parents=True)
         write_text(mark, text)
     checkpoints = list_checkpoints(folder / "checkpoint")
-    trainer = AlignerTrainer(config, folder, dataset, checkpoints[-1][1] if checkpoints else None)
+    trainer = AlignerTrainer(config, folder, dataset)
+    trainer.setup(checkpoints[-1][1] if checkpoints else None)
     trainer.fit()
     return trainer.trained
 

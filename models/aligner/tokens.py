@@ -21,6 +21,12 @@ class Tokens(NamedTuple):
     labels: list[str]  # S; the phones as the text has them, "" for pauses
     word_of: list[int]  # S; index of the word, -1 for pauses
 
+    def append(self, symbol: str, label: str, word: int) -> None:
+        """Adds a token at the end."""
+        self.symbols.append(symbol)
+        self.labels.append(label)
+        self.word_of.append(word)
+
     @property
     def optional(self) -> list[bool]:
         """Which tokens may last no frame."""
@@ -43,12 +49,11 @@ def utterance_tokens(phones: Sequence[str], words: Sequence[tuple[str, int]]) ->
     for phone in [*phones, PAUSE]:
         if is_mark(phone) or is_pause(phone):
             if tokens.word_of[-1] >= 0:  # two pauses in a row are one
-                tokens.symbols.append(PAUSE), tokens.labels.append(""), tokens.word_of.append(-1)
+                tokens.append(PAUSE, "", -1)
             continue
         if spoken >= len(owners):
             raise ValueError(f"{len(owners)} phones in words, more in the sentence")
-        tokens.symbols.append(phone.translate(_DIGITS)), tokens.labels.append(phone)
-        tokens.word_of.append(owners[spoken])
+        tokens.append(phone.translate(_DIGITS), phone, owners[spoken])
         spoken += 1
     if spoken != len(owners):
         raise ValueError(f"{len(owners)} phones in words, {spoken} in the sentence")
@@ -65,8 +70,8 @@ def with_pauses_between_words(tokens: Tokens) -> Tokens:
     more = Tokens([], [], [])
     for symbol, label, word in zip(*tokens, strict=True):
         if more.word_of and word >= 0 and 0 <= more.word_of[-1] != word:
-            more.symbols.append(PAUSE), more.labels.append(""), more.word_of.append(-1)
-        more.symbols.append(symbol), more.labels.append(label), more.word_of.append(word)
+            more.append(PAUSE, "", -1)
+        more.append(symbol, label, word)
     return more
 
 
@@ -84,8 +89,7 @@ def without_short_pauses(tokens: Tokens, written: Tokens, durations: Sequence[in
     for token, frames in zip(zip(*tokens, strict=True), durations, strict=True):
         own = place < len(written.symbols) and token == tuple(column[place] for column in written)
         if own or frames >= shortest:
-            for column, value in zip(kept, token, strict=True):
-                column.append(value)
+            kept.append(*token)
         place += own
     return kept
 

@@ -14,7 +14,7 @@ from models.aligner.loss import binarization_loss, forward_sum_loss
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
 from models.aligner.tokens import PAUSE
-from models.training.loading import make_loader, make_sampler
+from models.training.loading import make_adam, make_loader, make_sampler
 from models.training.trainer import Trainer
 from models.training.window import BatchSize
 from utils.logging import logger
@@ -49,17 +49,16 @@ class AlignerTrainer(Trainer):
 
     unit = "mel frames"
 
-    def __init__(
-        self, config: ExpConfig, exp_dir: Path, dataset: AlignerDataset, resume_from: Path | None = None
-    ) -> None:
-        """Args:
-        config: its model section is an AlignerConfig.
-        exp_dir: a folder that exists.
-        dataset: what to align.
-        resume_from: a checkpoint folder to go on from.
+    def __init__(self, config: ExpConfig, exp_dir: Path, dataset: AlignerDataset) -> None:
+        """Starts accelerate.
+
+        Args:
+            config: its model section is an AlignerConfig.
+            exp_dir: a folder that exists.
+            dataset: the utterances to align.
         """
+        super().__init__(config, exp_dir)
         self.train_set = dataset
-        super().__init__(config, exp_dir, resume_from)
 
     def build(self) -> None:
         """Makes the loader, the model and Adam."""
@@ -73,9 +72,7 @@ class AlignerTrainer(Trainer):
         self.sampler = make_sampler(trained_on.lengths, config.train, self.accelerator)
         self.train_loader = make_loader(trained_on, self.sampler, config.train, self.accelerator.device)
         model = Aligner(config.model, len(self.train_set.symbols), config.preprocess.n_mel)
-        adam = config.train.adam
-        optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
-        self.model, prepared = self.accelerator.prepare(model, optimizer)
+        self.model, prepared = self.accelerator.prepare(model, make_adam(torch.optim.Adam, model, config.train.adam))
         self.optimizers = [prepared]
         self.guess: FlatStart | None = None
 
@@ -114,7 +111,7 @@ class AlignerTrainer(Trainer):
         return BatchSize(int(batch.mel_lengths.sum()), batch.mel.shape[0] * batch.mel.shape[1])
 
     def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `index` field [B]."""
+        """The ids of a batch's utterances, given its `rows` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
     def counts(self, batch: AlignerBatch) -> dict[str, int]:

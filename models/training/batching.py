@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,10 @@ class StepSampler:
     def set_position(self, epoch: int, start: int = 0) -> None:
         """The next iteration is this epoch's, from its step number `start` on."""
         self.epoch, self.start = epoch, start
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of this process, from the position on."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         """Batches of a whole epoch, a process."""

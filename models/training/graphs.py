@@ -8,10 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
-
-from utils.errors import UserError
 
 Step = Callable[[Sequence[Any], dict[str, Tensor]], dict[str, Tensor]]
 # Steps of further shapes run without a graph. On an H200, the graphs of FastSpeech 2 at batch 16, some 90 shapes of
@@ -69,22 +66,6 @@ class StepGraphs:
             if recording is None:
                 recording = self._recordings[shapes] = _Recording(self._step, self._recorder, batches, counts)
             return recording.replay(batches, counts)
-
-
-def make_graphs(
-    wanted: bool | str, step: Step, optimizers: Sequence[torch.optim.Optimizer], accelerator: Accelerator
-) -> StepGraphs | None:
-    """Returns the recorder of a trainer's steps if train.compile asks for one and it is possible, else None.
-
-    Raises:
-        UserError: train.compile is "graphs", and this is not one process on a GPU.
-    """
-    possible = accelerator.device.type == "cuda" and accelerator.num_processes == 1
-    if wanted == "graphs" and not possible:
-        raise UserError('train.compile = "graphs" needs one process on a GPU: set it to "auto", "kernels" or false', 2)
-    if possible and wanted in ("auto", "graphs", True):
-        return StepGraphs(step, CudaRecorder(optimizers))
-    return None
 
 
 class _Recording:

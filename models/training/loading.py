@@ -7,13 +7,21 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import nn
+from torch.optim import Adam
 from torch.utils.data import DataLoader
 
-from config.schema import TrainConfig
+from config.schema import AdamConfig, TrainConfig
 from models.training.batching import LengthBucketSampler, StepSampler
 from models.training.resident import CanBeResident, ResidentLoader, should_be_resident
 from utils.cores import available_cores
 from utils.errors import UserError
+
+
+def make_adam(kind: type[Adam], model: nn.Module, config: AdamConfig) -> Adam:
+    """The optimizer of a model: Adam (arXiv:1412.6980), or AdamW (arXiv:1711.05101)."""
+    betas = (config.betas[0], config.betas[1])
+    return kind(model.parameters(), config.lr, betas, config.eps, config.weight_decay, fused=True)
 
 
 def make_loader(

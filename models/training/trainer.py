@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from config.schema import ExpConfig
 from models.training.batching import LengthBucketSampler
-from models.training.compiled import compile_training
 from models.training.crops import CropSampler
-from models.training.graphs import make_graphs
 from models.training.loading import resolve_precision
 from models.training.resident import ResidentLoader
+from models.training.steps import StepRunner
 from models.training.window import BatchSize, Sums, Window
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.errors import UserError
@@ -57,17 +56,15 @@ class Trainer:
         "random_states_0.pkl",
     )
 
-    def __init__(
-        self, config: ExpConfig, exp_dir: Path, resume_from: Path | None = None, start_from: Path | None = None
-    ) -> None:
-        """Args:
-        config: the whole experiment.
-        exp_dir: its folder.
-        resume_from: a checkpoint folder to go on from.
-        start_from: without one, a folder whose weights alone are taken over.
+    def __init__(self, config: ExpConfig, exp_dir: Path) -> None:
+        """Starts accelerate; `setup` does the rest.
+
+        Args:
+            config: the whole experiment.
+            exp_dir: its folder.
 
         Raises:
-            UserError: the features, the checkpoint or the weights cannot be used; exp_dir is left untouched.
+            UserError: train.mixed_precision or train.compile is impossible here.
         """
         self.config, self.exp_dir = config, exp_dir
         train = config.train
@@ -82,20 +79,29 @@ class Trainer:
         self.step, self.epoch, self.step_in_epoch = 0, 0, 0
         self.best_loss = float("inf")
         self.accelerator.register_for_checkpointing(self)
+        self.run_step = StepRunner(train.compile, self.accelerator)
+        self.window = Window(self.accelerator.device)
+        self.writer: SummaryWriter | None = None
+
+    def setup(self, resume_from: Path | None = None, start_from: Path | None = None) -> None:
+        """Builds the model and loads its weights; `fit` can then start.
+
+        Args:
+            resume_from: a checkpoint folder to resume from.
+            start_from: without one, a folder whose weights alone are loaded.
+
+        Raises:
+            UserError: the features, the checkpoint or the weights cannot be used; exp_dir is left untouched.
+        """
         self.build()
         self._share_buffers()
-        self.graphs = make_graphs(train.compile, self.train_step, self.optimizers, self.accelerator)
-        self.rate = torch.zeros((), device=self.accelerator.device)
+        self.run_step.prepare(self.train_step, self.optimizers)
         if resume_from is not None:
             self._load(resume_from)
         elif start_from is not None:
             self.start_from(start_from)
-        self.writer = (
-            SummaryWriter(str(exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
-            if self.accelerator.is_main_process
-            else None
-        )
-        self.window = Window(self.accelerator.device)
+        if self.accelerator.is_main_process:
+            self.writer = SummaryWriter(str(self.exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
 
     # What a subclass writes.
 
@@ -130,7 +136,7 @@ class Trainer:
         raise NotImplementedError
 
     def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `index` field [B]."""
+        """The ids of a batch's utterances, given its `rows` field [B]."""
         raise NotImplementedError
 
     def learning_rate(self, step: int) -> float:
@@ -204,9 +210,7 @@ class Trainer:
                 self.epoch, self.step_in_epoch = self.epoch + 1, 0
         if self.writer:
             self.writer.close()
-        if (
-            self.accelerator.num_processes > 1
-        ):  # alone, it would end stage 1's process group (processors/stage1/ranks.py)
+        if self.accelerator.num_processes > 1:  # else it would end the process group of stage 1 (stage1/ranks.py)
             self.accelerator.end_training()
 
     def train_step(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -231,11 +235,6 @@ class Trainer:
         self.optimizers[0].step()
         self.optimizers[0].zero_grad()
         return {**figures, "gradient_norm": norm}
-
-    def fuse(self, modules: Iterable[torch.nn.Module], dynamic: bool) -> None:
-        """Compiles modules where train.compile says so; see `compile_training`."""
-        if self.config.train.compile in (True, "kernels"):
-            compile_training(modules, dynamic)
 
     def exchanging_gradients(self, model: torch.nn.Module, last: bool) -> AbstractContextManager[Any]:
         """Around a batch's forward and backward: processes exchange gradients once a step, with its last batch."""
@@ -310,23 +309,14 @@ class Trainer:
         return zip(*[batches] * self.sampler.accumulation, strict=True)
 
     def _run_step(self, batches: Sequence[Any]) -> None:
-        if self.graphs is not None:
+        if self.run_step.graphs is not None:
             batches = self.few_shapes(batches)
         size = BatchSize(*map(sum, zip(*map(self.measure, batches), strict=True)))
-        rate: float | Tensor = self.learning_rate(self.step + 1)
-        if self.graphs is not None:
-            rate = self.rate.fill_(rate)  # where the recordings read it
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
         counts = self._total_counts(batches)
         on_device = [self.to_device(batch) for batch in batches]
-        if self.graphs is None:
-            losses = self.train_step(on_device, counts)
-        else:
-            losses = self.graphs(on_device, counts, self.step_kind())
+        losses = self.run_step(on_device, counts, self.learning_rate(self.step + 1), self.step_kind())
         self.after_step()
-        self.window.add(torch.cat([batch.index for batch in batches]), size, losses)
+        self.window.add(torch.cat([batch.rows for batch in batches]), size, losses)
         # A look at the loss costs nothing here. A GPU, or other processes, are asked at the log.
         if self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1:
             self._check_finite()
@@ -376,18 +366,13 @@ class Trainer:
             parameters / 1e6,
             where,
             accelerator.mixed_precision,
-            self._compiled(),
+            self.run_step,
             f"{len(self.sampler.lengths):,}",
             " in its memory" if isinstance(self.train_loader, ResidentLoader) else "",
             f"{per_batch * accelerator.num_processes * train.gradient_accumulation_step:,}{unit}",
         )
         verb = "Training goes on from" if self.step else "Training starts at"
         logger.info("%s step %s of %s", verb, f"{self.step:,}", f"{self.last_step:,}")
-
-    def _compiled(self) -> str:
-        """How steps run, for the log."""
-        fused = ", compiled" if self.config.train.compile in (True, "kernels") else ""
-        return fused + (", CUDA graphs" if self.graphs is not None else "")
 
     def _log_training(self) -> None:
         self._check_finite()

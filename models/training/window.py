@@ -37,7 +37,7 @@ class Window:
 
     def __init__(self, device: torch.device) -> None:
         self.started = time.perf_counter()
-        self.real, self.padded, self.steps = 0, 0, 0
+        self.real, self.padded, self.steps = 0.0, 0.0, 0
         self.sums = Sums()
         self.counts: dict[str, int] = {}
         self.first_bad = torch.tensor(-1, device=device)  # the first step with a loss or gradient that is not finite

@@ -69,7 +69,8 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
         config = load_config(root / "args.json")
     except ConfigError as error:
         raise UserError(str(error), 2) from None
-    if find_model(config.model_type).role != "acoustic":
+    preprocess = config.preprocess
+    if find_model(config.model_type).role != "acoustic" or not isinstance(preprocess, PreprocessConfig):
         raise UserError(
             f"{flag} {root}: holds a {config.model_type}, not an acoustic model; it goes to --vocoder_dir", 2
         )
@@ -77,7 +78,7 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
     if not isinstance(speakers, dict) or not isinstance(symbols, list):
         raise UserError(f"{flag} {root}: symbols.json or speakers.json is damaged", 2)
     symbol_table = SymbolTable(symbols)
-    return Experiment(folder, root, False, config.model_type, config.model, config.preprocess, symbol_table, speakers)
+    return Experiment(folder, root, False, config.model_type, config.model, preprocess, symbol_table, speakers)
 
 
 def speaker_id(speakers: Mapping[str, int], name: str | None, source: object) -> int | None:

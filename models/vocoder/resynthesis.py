@@ -1,8 +1,8 @@
 """Recordings -> mel -> waveforms: what a vocoder makes of speech, and how far from it that is."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
-from typing import NamedTuple
+from dataclasses import asdict, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -92,8 +92,9 @@ class Resynthesizer:
         """The vocoder's own mel, and the same with bands up to half the sample rate."""
         if self._spectrograms is None:
             mel = mel_settings(self.vocoder)
-            full = {**asdict(mel), "fmax": mel.sample_rate / 2}
-            self._spectrograms = tuple(MelSpectrogram(**m).to(self.device) for m in (asdict(mel), full))
+            full = replace(mel, fmax=mel.sample_rate / 2)
+            own, full_band = (MelSpectrogram(**asdict(settings)).to(self.device) for settings in (mel, full))
+            self._spectrograms = own, full_band
         return self._spectrograms
 
 
@@ -109,4 +110,5 @@ def mel_settings(vocoder: Vocoder) -> MelSettings:
         raise UserError(
             f"{vocoder.source} does not state {', '.join(missing)}: the mel that it wants cannot be computed", 2
         )
-    return MelSettings(**{name: vocoder.mel[name] for name in names})
+    values: dict[str, Any] = {name: vocoder.mel[name] for name in names}
+    return MelSettings(**values)

@@ -32,7 +32,7 @@ class VocoderBatch(Protocol):
     """The fields of every vocoder's batch; shapes as in HiFiGANBatch."""
 
     @property
-    def index(self) -> Tensor: ...
+    def rows(self) -> Tensor: ...
 
     @property
     def audio(self) -> Tensor: ...
@@ -42,7 +42,7 @@ class VocoderBatch(Protocol):
 
 
 class VocoderTrainer(Trainer):
-    """Trains a generator on crops against discriminators.
+    """Trains a generator on crops of recordings.
 
     A subclass owns `resynthesize` beside what every Trainer's subclass owns; its `build` calls `build_data` first and
     `build_average` last. Its train section has segment_size, num_valid_clips and ema_decay.
@@ -100,32 +100,32 @@ class VocoderTrainer(Trainer):
 
     def measure(self, batch: VocoderBatch) -> BatchSize:
         """Seconds of audio that are made."""
-        seconds = len(batch.index) * self.train_config.segment_size / self.config.preprocess.sample_rate
+        seconds = len(batch.rows) * self.train_config.segment_size / self.config.preprocess.sample_rate
         return BatchSize(seconds, seconds)
 
     def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `index` field [B]."""
+        """The ids of a batch's utterances, given its `rows` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
     def counts(self, batch: VocoderBatch) -> dict[str, int]:
         """Segments, all of one length."""
-        return {"segments": len(batch.index)}
+        return {"segments": len(batch.rows)}
 
     def after_step(self) -> None:
         """Takes the step's weights into their average."""
         if self.average is not None:
             self.average.update(self.accelerator.unwrap_model(self.model), self.step + 1)
 
-    def _mel_distance(self, real: Tensor, fake: Tensor) -> Tensor:
+    def mel_distance(self, real: Tensor, fake: Tensor) -> Tensor:
         """L1 of the full-band log-mels of audio [B, N]."""
         return F.l1_loss(self.loss_mel(fake), self.loss_mel(real))
 
-    def _heard_mel(self, batch: VocoderBatch) -> Tensor:
-        """What the generator hears of a batch, [B, F, n_mel]: the acoustic model's mel, or the recording's own."""
+    def input_mel_of(self, batch: VocoderBatch) -> Tensor:
+        """The generator's input, [B, F, n_mel]: the acoustic model's mel, or the recording's own."""
         return batch.mel.float() if batch.mel.shape[1] else self.input_mel(batch.audio, padded=False)
 
-    def _segment(self, batch: VocoderBatch) -> Tensor:
-        """What it shall say, [B, 1, N]."""
+    def target(self, batch: VocoderBatch) -> Tensor:
+        """The recorded segment, [B, 1, N], that the generator is to synthesize."""
         margin = (batch.audio.shape[1] - self.train_config.segment_size) // 2
         return batch.audio[:, None, margin : batch.audio.shape[1] - margin]
 
@@ -145,10 +145,10 @@ class VocoderTrainer(Trainer):
         for i in range(accelerator.process_index, num_clips, accelerator.num_processes):
             real, mel = self._clip(i)
             fake = self.resynthesize(self._speaker, mel)
-            found = [self._mel_distance(real, fake), self.stft_distance(*_long_enough(fake, real))]
+            found = [self.mel_distance(real, fake), self.stft_distance(*_long_enough(fake, real))]
             found += periodicity_errors(real, fake, **self._pitch_range())
             if self.average is not None:
-                found.append(self._mel_distance(real, self.resynthesize(generator, mel)))
+                found.append(self.mel_distance(real, self.resynthesize(generator, mel)))
             sums += torch.stack(found)
         figures = dict(zip(names, (accelerator.reduce(sums, "sum") / num_clips).tolist(), strict=True))
         self._draw_samples()

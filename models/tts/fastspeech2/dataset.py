@@ -20,7 +20,7 @@ from utils.shards import ShardReader
 class FastSpeech2Batch(NamedTuple):
     """Shapes: B utterances, S phones, T mel frames; padding is 0."""
 
-    index: Tensor  # [B] int64, rows of the data set's manifest
+    rows: Tensor  # [B] int64, rows of the data set's manifest
     phone_ids: Tensor  # [B, S] int64
     phone_lengths: Tensor  # [B] int64
     durations: Tensor  # [B, S] int64, frames
@@ -78,7 +78,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         pitch = (self._read(row, "phone_pitch") - stats.pitch_mean) / stats.pitch_std
         energy = (self._read(row, "phone_energy") - stats.energy_mean) / stats.energy_std
         return FastSpeech2Batch(
-            index=torch.tensor(index),
+            rows=torch.tensor(index),
             phone_ids=torch.tensor(self.phone_ids[index]),
             phone_lengths=torch.tensor(len(row["phones"])),
             durations=durations,
@@ -103,7 +103,8 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
     def collate(items: Sequence[FastSpeech2Batch]) -> FastSpeech2Batch:
         """Utterances padded with 0 to the longest one's length."""
         columns = (
-            torch.stack(c) if c[0].dim() == 0 else pad_sequence(c, batch_first=True) for c in zip(*items, strict=True)
+            torch.stack(c) if c[0].dim() == 0 else pad_sequence(list(c), batch_first=True)
+            for c in zip(*items, strict=True)
         )
         return FastSpeech2Batch(*columns)
 
@@ -142,7 +143,7 @@ class ResidentFeatures:
         rows = index.to(self.device, non_blocking=True)
         widths = {name: int(phone_lengths.max()) for name in self.tables} | {"mel": int(mel_lengths.max())}
         return FastSpeech2Batch(
-            index=index,
+            rows=index,
             phone_lengths=phone_lengths,
             mel_lengths=mel_lengths,
             speaker_id=self.speaker_id[index],

@@ -15,7 +15,7 @@ MAX_FRAMES = {"cuda": 24_000, "cpu": 3_000}  # padded mel frames per batch
 
 class _Item(NamedTuple):
     dataset: FastSpeech2Dataset
-    index: int
+    row: int
     num_frames: int
 
 
@@ -67,7 +67,7 @@ class TeacherForced:
 
     def _speak(self, utt_ids: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         items = [self._items[utt_id] for utt_id in utt_ids]
-        examples = [item.dataset[item.index] for item in items]
+        examples = [item.dataset[item.row] for item in items]
         batch = FastSpeech2Batch(*(field.to(self.device) for field in FastSpeech2Dataset.collate(examples)))
         mels = forced(self.model, batch).mel_postnet.float().cpu().numpy()
         for utt_id, item, mel in zip(utt_ids, items, mels, strict=True):

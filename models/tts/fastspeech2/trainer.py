@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.training.loading import make_loader, make_sampler
+from models.training.loading import make_adam, make_loader, make_sampler
 from models.training.trainer import Trainer
 from models.training.window import BatchSize
 from models.tts.fastspeech2.config import FastSpeech2Config, FastSpeech2TrainConfig
@@ -47,10 +47,8 @@ class FastSpeech2Trainer(Trainer):
         )
         # PostNet's norms ask the other processes in their midst, where there are others.
         kinds = (ResidualNorm, MaskedBatchNorm1d) if accelerator.num_processes == 1 else (ResidualNorm,)
-        self.fuse([module for module in model.modules() if isinstance(module, kinds)], dynamic=True)
-        adam = config.train.adam
-        optimizer = torch.optim.Adam(model.parameters(), adam.lr, adam.betas, adam.eps, adam.weight_decay, fused=True)
-        self.model, prepared = accelerator.prepare(model, optimizer)
+        self.run_step.fuse([module for module in model.modules() if isinstance(module, kinds)], dynamic=True)
+        self.model, prepared = accelerator.prepare(model, make_adam(torch.optim.Adam, model, config.train.adam))
         self.optimizers = [prepared]
         mel = config.preprocess.mel
         self.griffin_lim = GriffinLim(
@@ -60,8 +58,9 @@ class FastSpeech2Trainer(Trainer):
 
     def learning_rate(self, step: int) -> float:
         """The Noam schedule (arXiv:1706.03762, sec. 5.3)."""
-        warmup = self.config.train.lr_scheduler.num_warmup
-        return self.config.train.adam.lr * min(step**-0.5, step * warmup**-1.5)
+        train = self.config.train
+        assert isinstance(train, FastSpeech2TrainConfig)
+        return train.adam.lr * min(step**-0.5, step * train.lr_scheduler.num_warmup**-1.5)
 
     def measure(self, batch: FastSpeech2Batch) -> BatchSize:
         """Mel frames."""
@@ -82,7 +81,7 @@ class FastSpeech2Trainer(Trainer):
         return [batch.widened(num_phones, num_frames) for batch in batches]
 
     def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `index` field [B]."""
+        """The ids of a batch's utterances, given its `rows` field [B]."""
         return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
     def counts(self, batch: FastSpeech2Batch) -> dict[str, int]:

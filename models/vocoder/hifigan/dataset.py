@@ -20,7 +20,7 @@ from utils.shards import ShardReader
 class HiFiGANBatch(NamedTuple):
     """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
 
-    index: Tensor  # [B] int64, rows of the data set's manifest
+    rows: Tensor  # [B] int64, rows of the data set's manifest
     audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
     mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
 
@@ -63,7 +63,7 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         """
         row, first_frame = self.rows[crop.row], self.first_frame(crop)
         return HiFiGANBatch(
-            index=torch.tensor(crop.row),
+            rows=torch.tensor(crop.row),
             audio=self._audio(row, first_frame * self.mel.hop_size),
             mel=self._mel(row, first_frame, first_frame + self.segment_size // self.mel.hop_size),
         )
@@ -157,7 +157,7 @@ class ResidentClips:
         lengths = self.lengths[rows].clamp(min=dataset.segment_size).unsqueeze(1)
         places = torch.where(places < lengths, places, 2 * (lengths - 1) - places)
         return HiFiGANBatch(
-            index=index,
+            rows=index,
             audio=self.audio.take(rows, places).float() / 32768,
             mel=self.mels.take(rows, first_frames.unsqueeze(1) + self.frames),
         )

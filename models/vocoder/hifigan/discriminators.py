@@ -7,6 +7,7 @@ and backward pass takes 0.86 of the time of (k, 1) kernels on a CPU.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,12 +27,12 @@ POST_KERNEL = 3
 Judgement = tuple[list[Tensor], list[list[Tensor]]]  # scores and features, an item a sub-discriminator
 
 
-def _convolve(conv: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
-    """Applies a layer along the last axis of [B, C, P, T]."""
+def _convolve(conv: Any, x: Tensor) -> Tensor:
+    """Applies a Conv1d, or a Conv2d of width 1, along the last axis of [B, C, P, T]."""
     with torch.autocast(x.device.type, enabled=False):  # the norm of a weight is computed in float32
         weight = conv.weight.flatten(2).unsqueeze(2)
     stride, padding = conv.stride[0], int(conv.padding[0])
-    if x.is_cuda:
+    if x.is_cuda and conv.bias is not None:
         if conv.in_channels == 1:
             return conv_from_one(x, weight, conv.bias, stride, padding)
         if conv.out_channels == 1:
@@ -49,7 +50,7 @@ class _Stack(nn.Module):
 
     def _judge(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """[B, 1, P, T] -> scores [B, P * T'] and the features [B, C, P, T'] of every layer, the scores' own last."""
-        features = []
+        features: list[Tensor] = []
         for conv in self.convs:
             # In place: its gradient needs the output alone, so each layer is kept once and not twice. Not on a GPU's
             # first layer, whose result is a view: there autograd would copy the gradient.

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -60,7 +60,8 @@ def _read_adversary(weights: Path) -> dict[str, Tensor] | None:
     if published.is_file() and published != weights:
         state = read_weights(published)
         if "mpd" in state and "msd" in state:
-            parts = {part: strip_module_prefix(state[part]) for part in ("mpd", "msd")}
+            nested: dict[str, Any] = dict(state)
+            parts = {part: strip_module_prefix(nested[part]) for part in ("mpd", "msd")}
             return current_names({f"{part}.{key}": v for part, tensors in parts.items() for key, v in tensors.items()})
     logger.warning("%s has no discriminators: they start anew, and take a while to catch up.", weights.parent)
     return None

@@ -9,6 +9,7 @@ three-dimensional inputs to another layout and back.
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,13 +58,13 @@ class Upsample1d(nn.ConvTranspose1d):
         """
         super().__init__(in_channels, out_channels, kernel_size, rate, padding=(kernel_size - rate) // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Args: x [B, in_channels, T]. Returns: [B, out_channels, T * rate]."""
-        if x.is_cuda:
-            image, weight = x.unsqueeze(2), self.weight.unsqueeze(2)
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Args: input [B, in_channels, T]; output_size: as in PyTorch's. Returns: [B, out_channels, T * rate]."""
+        if input.is_cuda and output_size is None:
+            image, weight = input.unsqueeze(2), self.weight.unsqueeze(2)
             stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
             return F.conv_transpose2d(image, weight, self.bias, stride, padding).squeeze(2)
-        return super().forward(x)
+        return super().forward(input, output_size)
 
 
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -81,6 +82,8 @@ class ResBlock1(nn.Module):
         super().__init__()
         self.convs1 = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
         self.convs2 = nn.ModuleList(SameConv1d(channels, channels, kernel_size) for _ in dilations)
+        # Samples on either side that an output depends on.
+        self.reach = sum((dilation + 1) * (kernel_size // 2) for dilation in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
@@ -88,11 +91,6 @@ class ResBlock1(nn.Module):
             y = _masked(dilated(F.leaky_relu(x, LEAKY_SLOPE)), mask)
             x = x + _masked(plain(F.leaky_relu(y, LEAKY_SLOPE)), mask)
         return x
-
-    @property
-    def reach(self) -> int:
-        """Samples on either side that an output depends on."""
-        return sum(conv.reach for convs in (self.convs1, self.convs2) for conv in convs)
 
 
 class ResBlock2(nn.Module):
@@ -105,17 +103,14 @@ class ResBlock2(nn.Module):
         """Args: channels: in and out; kernel_size: odd; dilations: one residual convolution each."""
         super().__init__()
         self.convs = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
+        # Samples on either side that an output depends on.
+        self.reach = sum(dilation * (kernel_size // 2) for dilation in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
         for conv in self.convs:
             x = x + _masked(conv(F.leaky_relu(x, LEAKY_SLOPE)), mask)
         return x
-
-    @property
-    def reach(self) -> int:
-        """Samples on either side that an output depends on."""
-        return sum(conv.reach for conv in self.convs)
 
 
 class HiFiGANGenerator(nn.Module):
@@ -204,7 +199,7 @@ class HiFiGANGenerator(nn.Module):
             if mask is not None:
                 mask = mask.repeat_interleave(rate, dim=-1)
             x = _masked(up(F.leaky_relu(x, LEAKY_SLOPE)), mask)
-            blocks = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
+            blocks: Any = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
             total = blocks[0](x, mask)
             for block in blocks[1:]:
                 total = total + block(x, mask)
@@ -220,7 +215,7 @@ class HiFiGANGenerator(nn.Module):
         """
         first, last = -self.conv_post.reach, self.hop_size - 1 + self.conv_post.reach
         for i in reversed(range(len(self.ups))):
-            blocks = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
+            blocks: Any = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
             reach = max(block.reach for block in blocks)
             (kernel,), (rate,), (padding,) = (getattr(self.ups[i], n) for n in ("kernel_size", "stride", "padding"))
             # Sample o of a transposed convolution hears the inputs i with 0 <= o + padding - i * rate < kernel.

@@ -18,7 +18,7 @@ from utils.errors import UserError
 class SourceFilterBatch(NamedTuple):
     """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
 
-    index: Tensor  # type: ignore[assignment]  # [B] int64, rows of the data set's manifest
+    rows: Tensor  # [B] int64, of the data set's manifest
     audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
     mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
     pitch: Tensor  # [B, F] float32, Hz, 0 = unvoiced
@@ -88,7 +88,7 @@ class ResidentPitchedClips(ResidentClips):
     def batch(self, chosen: list[Crop]) -> SourceFilterBatch:  # type: ignore[override]
         """The same crops as `SourceFilterDataset.collate` of them; see `ResidentData.batch`."""
         crops = super().batch(chosen)
-        facts = torch.stack([crops.index, torch.tensor([self.dataset.first_frame(crop) for crop in chosen])])
+        facts = torch.stack([crops.rows, torch.tensor([self.dataset.first_frame(crop) for crop in chosen])])
         rows, first_frames = facts.to(self.device, non_blocking=True)
         pitch = self.pitch.take(rows, first_frames.unsqueeze(1) + self.pitch_frames)
         return SourceFilterBatch(*crops, pitch)

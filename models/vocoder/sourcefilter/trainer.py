@@ -1,7 +1,7 @@
 """Training the source-filter vocoder: at first by reconstruction alone, then against small discriminators as well."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,13 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.training.window import Sums
+from models.vocoder.adversarial import AdversarialTrainer
 from models.vocoder.sourcefilter.config import SourceFilterConfig, SourceFilterTrainConfig
 from models.vocoder.sourcefilter.dataset import SourceFilterBatch, SourceFilterDataset
 from models.vocoder.sourcefilter.discriminators import SourceFilterAdversary
 from models.vocoder.sourcefilter.generator import Generated, PitchReading, SourceFilterGenerator
 from models.vocoder.sourcefilter.load import read_start
-from models.vocoder.trainer import VocoderTrainer, trying_algorithms
 from modules.mel import MelSpectrogram
 from utils.checkpoint import load_strict
 from utils.logging import logger
@@ -24,32 +23,25 @@ RESOLUTIONS = ((2048, 160), (1024, 80), (512, 40))  # of the reconstruction loss
 _LOG_PITCH_WEIGHT = 10.0  # in the pitch loss, beside the voicing's cross entropy
 
 
-class SourceFilterTrainer(VocoderTrainer):
+class SourceFilterTrainer(AdversarialTrainer):
     """Reconstruction, pitch, and from `train.adversary_start` on the adversarial losses of HiFi-GAN."""
 
     dataset_class = SourceFilterDataset
     train_config: SourceFilterTrainConfig
 
     def build(self) -> None:
-        """Makes the data sets, the generator, the discriminators, and AdamW for each of the two."""
-        config, accelerator = self.config, self.accelerator
+        """Makes the data sets, the networks and their optimizers."""
+        config = self.config
         assert isinstance(config.model, SourceFilterConfig) and isinstance(config.train, SourceFilterTrainConfig)
         self.build_data()
-        mel, shape, adam = config.preprocess.mel, asdict(config.model.generator), config.train.adam
+        mel, shape = config.preprocess.mel, asdict(config.model.generator)
         generator = SourceFilterGenerator(mel, **shape)
         adversary = SourceFilterAdversary(**asdict(config.model.discriminator))
-        self.fuse(generator.blocks, dynamic=False)
-        optimizers = [
-            torch.optim.AdamW(
-                model.parameters(), adam.lr, (adam.betas[0], adam.betas[1]), adam.eps, adam.weight_decay, fused=True
-            )
-            for model in (generator, adversary)
-        ]
-        self.model, self.adversary, *self.optimizers = accelerator.prepare(generator, adversary, *optimizers)
-        self.build_average(generator, SourceFilterGenerator(mel, **shape))
+        self.run_step.fuse(generator.blocks, dynamic=False)
+        self.build_networks(generator, adversary, SourceFilterGenerator(mel, **shape), config.train.adam)
         self.loss_mels = [
             MelSpectrogram(mel.sample_rate, n_fft, n_fft, n_fft // 4, bands, 0.0, mel.sample_rate / 2).to(
-                accelerator.device
+                self.accelerator.device
             )
             for n_fft, bands in RESOLUTIONS
         ]
@@ -63,66 +55,35 @@ class SourceFilterTrainer(VocoderTrainer):
 
     @property
     def has_adversary(self) -> bool:
-        """Whether the step that is being done, or comes next, has discriminators."""
+        """Whether the current or next step has discriminators."""
         return self.step >= self.train_config.adversary_start
 
     def step_kind(self) -> bool:
         """Steps with discriminators have other kernels."""
         return self.has_adversary
 
-    def train_step(self, batches: Sequence[SourceFilterBatch], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step of the discriminators, where there are any yet, then one of the generator."""
-        with trying_algorithms():
-            figures, graphs = Sums(), []
-            heard = [(self._heard_mel(batch), self._source_pitch(batch)) for batch in batches]
-            reals = [self._segment(batch) for batch in batches]
-            if self.has_adversary:
-                graphs = self._train_adversary(heard, reals, counts, figures)
-            self._train_generator(batches, heard, reals, graphs, counts, figures)
-            return figures
+    def generator_inputs(self, batch: SourceFilterBatch) -> tuple[Tensor, ...]:
+        """The mel [B, F, n_mel], and the pitch of the source [B, F]."""
+        return self.input_mel_of(batch), self._source_pitch(batch)
 
-    def _train_adversary(
-        self, heard: list[tuple[Tensor, Tensor]], reals: list[Tensor], counts: dict[str, Tensor], figures: Sums
-    ) -> list[Generated]:
-        """One step of the discriminators; returns what was generated, with its graph where that is a single batch."""
-        accelerator, generated = self.accelerator, []
-        for number, (inputs, real) in enumerate(zip(heard, reals, strict=True), 1):
-            # Where there are several batches, their graphs would not fit.
-            with torch.set_grad_enabled(len(heard) == 1):
-                generated.append(self.model(*inputs))
-            with self.exchanging_gradients(self.adversary, number == len(heard)):
-                loss = self.adversary(real, generated[-1].wav.detach().unsqueeze(1))
-                loss = loss * (len(real) / counts["segments"])
-                accelerator.backward(loss)
-            figures.add({"discriminator": loss})
-        threshold = self.train_config.grad_clip_thresh
-        norm = accelerator.clip_grad_norm_(self.adversary.parameters(), threshold)
-        figures["discriminator_gradient_norm"] = norm
-        self.optimizers[1].step()
-        self.optimizers[1].zero_grad()
-        return generated if len(heard) == 1 else []
+    def waveform(self, generated: Generated) -> Tensor:
+        """The waveform without the pitch."""
+        return generated.wav.unsqueeze(1)
 
-    def _train_generator(
-        self,
-        batches: Sequence[SourceFilterBatch],
-        heard: list[tuple[Tensor, Tensor]],
-        reals: list[Tensor],
-        graphs: list[Generated],
-        counts: dict[str, Tensor],
-        figures: Sums,
-    ) -> None:
-        """One step of the generator; `graphs` are its passes where they are done already."""
-        accelerator = self.accelerator
-        for number, (batch, inputs, real) in enumerate(zip(batches, heard, reals, strict=True), 1):
-            with self.exchanging_gradients(self.model, number == len(batches)):
-                losses = self._generator_losses(real, graphs[0] if graphs else self.model(*inputs), batch.pitch)
-                losses = {name: loss * (len(real) / counts["segments"]) for name, loss in losses.items()}
-                accelerator.backward(losses["total"])
-            figures.add(losses)
-        threshold = self.train_config.grad_clip_thresh
-        figures["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), threshold)
-        self.optimizers[0].step()
-        self.optimizers[0].zero_grad()
+    def generator_losses(self, batch: SourceFilterBatch, real: Tensor, generated: Generated) -> dict[str, Tensor]:
+        """Reconstruction and pitch, and with discriminators their losses."""
+        train = self.train_config
+        losses = {
+            "mel": self._reconstruction(real[:, 0], generated.wav),
+            "pitch": pitch_loss(generated.reading, batch.pitch),
+        }
+        total = train.mel_loss_weight * losses["mel"] + train.pitch_loss_weight * losses["pitch"]
+        if self.has_adversary:
+            with self.accelerator.autocast():
+                adversary = self.accelerator.unwrap_model(self.adversary)
+                losses |= adversary.generator_losses(real, self.waveform(generated))
+            total = total + losses["adversarial"] + train.feature_loss_weight * losses["feature"]
+        return {**losses, "total": total}
 
     def _source_pitch(self, batch: SourceFilterBatch) -> Tensor:
         """The pitch of the source, [B, F]: the recording's; for some segments, later on, what the head reads (-1)."""
@@ -130,18 +91,6 @@ class SourceFilterTrainer(VocoderTrainer):
             return batch.pitch
         chance = torch.rand(len(batch.pitch), 1, device=batch.pitch.device)
         return torch.where(chance < self.train_config.predicted_pitch, -1.0, batch.pitch)
-
-    def _generator_losses(self, real: Tensor, generated: Generated, pitch: Tensor) -> dict[str, Tensor]:
-        """The generator's losses by name, and their weighted sum "total"; real [B, 1, N], pitch [B, F]."""
-        train = self.train_config
-        losses = {"mel": self._reconstruction(real[:, 0], generated.wav), "pitch": pitch_loss(generated.reading, pitch)}
-        total = train.mel_loss_weight * losses["mel"] + train.pitch_loss_weight * losses["pitch"]
-        if self.has_adversary:
-            with self.accelerator.autocast():
-                adversary = self.accelerator.unwrap_model(self.adversary)
-                losses |= adversary.generator_losses(real, generated.wav.unsqueeze(1))
-            total = total + losses["adversarial"] + train.feature_loss_weight * losses["feature"]
-        return {**losses, "total": total}
 
     def _reconstruction(self, real: Tensor, fake: Tensor) -> Tensor:
         """L1 of log-mels, mean over the resolutions; audio [B, N]."""

@@ -92,7 +92,8 @@ def test_large_corpora_are_validated_on_what_is_not_trained_on(corpus: tuple[Pat
     for copies, count in ((5, 12), (1, 24)):  # 120 utterances spare one in ten, 24 spare none
         many = [record for _ in range(copies) for record in records]
         training = AlignerTrainer(stage.aligner_config(PREPROCESS), tmp_path, AlignerDataset(folder, many))
-        seen = sorted(row for batch in training.train_loader for row in batch.index.tolist())
+        training.setup()
+        seen = sorted(row for batch in training.train_loader for row in batch.rows.tolist())
         spared = set(training.validated) if copies > 1 else set()
         assert len(training.validated) == count
         assert seen == [row for row in range(len(many)) if row not in spared]
@@ -113,6 +114,7 @@ def validating(
 
     def run(loss: Callable[[int], float]) -> AlignerTrainer:
         training = AlignerTrainer(stage.aligner_config(PREPROCESS), tmp_path, AlignerDataset(*corpus[:2]))
+        training.setup()
         half = {"forward_sum": torch.tensor(0.0), "binarization": torch.tensor(0.0)}
         monkeypatch.setattr(
             training, "_losses", lambda *_: {name: torch.tensor(loss(training.step) / 2) for name in half}

@@ -61,8 +61,8 @@ class ToyVocoderTrainer(VocoderTrainer):
         return 1e-3
 
     def losses(self, batch, counts):
-        made = self.model(self._heard_mel(batch))
-        return {"total": F.l1_loss(made, self._segment(batch)[:, 0])}
+        made = self.model(self.input_mel_of(batch))
+        return {"total": F.l1_loss(made, self.target(batch)[:, 0])}
 
     def resynthesize(self, generator, mel):
         return generator(mel)

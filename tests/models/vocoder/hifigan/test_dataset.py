@@ -189,4 +189,4 @@ def test_clips_on_the_device_give_the_same_batches_bit_for_bit(
         for name in HiFiGANBatch._fields:
             own, gathered = getattr(expected, name), getattr(found, name)
             assert gathered.dtype == own.dtype and torch.equal(gathered.cpu(), own), name
-        assert found.audio.device.type == found.mel.device.type == device and found.index.device.type == "cpu"
+        assert found.audio.device.type == found.mel.device.type == device and found.rows.device.type == "cpu"

@@ -143,7 +143,7 @@ class Killed(BaseException):
 def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(small_config, monkeypatch, accumulation, calls):
     setting = ("train.max_steps=9", "train.valid_every=9", f"train.gradient_accumulation_step={accumulation}")
     whole = weights(run(small_config, "whole", *setting))
-    original = HiFiGANTrainer._generator_losses
+    original = HiFiGANTrainer.generator_losses
     for call in calls:  # the first comes after a checkpoint, in the middle of an epoch; the second in a later one
         count = iter(range(1, 10**6))
 
@@ -153,7 +153,7 @@ def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(small_config, mon
             return original(self, *args)
 
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(HiFiGANTrainer, "_generator_losses", losses)
+            patch.setattr(HiFiGANTrainer, "generator_losses", losses)
             run(small_config, f"killed-{call}", *setting)
         assert same(whole, weights(run(small_config, f"killed-{call}", *setting, resume=True)))
 
@@ -375,8 +375,8 @@ def test_tensorboard_shows_every_loss_and_the_sound(small_config):
 
 
 def test_a_broken_clip_is_named(small_config, monkeypatch):
-    original = HiFiGANTrainer._segment
-    monkeypatch.setattr(HiFiGANTrainer, "_segment", lambda self, batch: original(self, batch) * float("nan"))
+    original = HiFiGANTrainer.target
+    monkeypatch.setattr(HiFiGANTrainer, "target", lambda self, batch: original(self, batch) * float("nan"))
     with pytest.raises(UserError, match=r"NaN .*train-\d\d"):
         run(small_config, "first")
 

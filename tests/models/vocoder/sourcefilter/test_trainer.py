@@ -38,7 +38,7 @@ class Killed(BaseException):
 def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(trained, monkeypatch, call):
     setting = ("train.max_steps=9", "train.valid_every=9", "train.save_every=2")
     whole = weights(trained("whole", *setting))
-    original, calls = SourceFilterTrainer._generator_losses, iter(range(1, 100))
+    original, calls = SourceFilterTrainer.generator_losses, iter(range(1, 100))
 
     def losses(self, *args):
         if next(calls) == call:
@@ -46,7 +46,7 @@ def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(trained, monkeypa
         return original(self, *args)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(SourceFilterTrainer, "_generator_losses", losses)
+        patch.setattr(SourceFilterTrainer, "generator_losses", losses)
         trained("killed", *setting)
     assert same(whole, weights(trained("killed", *setting, resume=True)))
 
@@ -175,9 +175,9 @@ def test_fine_tuning_starts_from_the_weights_and_hears_the_acoustic_models_mels(
     }
     save_file({**tensors, **mels}, path)
     heard = []
-    original = SourceFilterTrainer._heard_mel
+    original = SourceFilterTrainer.input_mel_of
     monkeypatch.setattr(
-        SourceFilterTrainer, "_heard_mel", lambda self, batch: heard.append(original(self, batch)) or heard[-1]
+        SourceFilterTrainer, "input_mel_of", lambda self, batch: heard.append(original(self, batch)) or heard[-1]
     )
     # Steps of no length: what comes out is what it started from.
     still = ("train.adam.lr=1e-30", "train.max_steps=1", "train.adversary_start=0")

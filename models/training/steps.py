@@ -1,0 +1,76 @@
+"""How optimizer steps run, as train.compile says: as written, with fused kernels, as CUDA graphs, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from models.training.compiled import compile_training
+from models.training.graphs import CudaRecorder, Step, StepGraphs
+from utils.errors import UserError
+
+
+class StepRunner:
+    """Runs the steps of a trainer.
+
+    Attributes:
+        graphs: records and replays the steps; None: they run as written.
+    """
+
+    def __init__(self, wanted: bool | str, accelerator: Accelerator) -> None:
+        """Decides how steps run.
+
+        Args:
+            wanted: train.compile.
+            accelerator: of the training.
+
+        Raises:
+            UserError: train.compile is "graphs", and this is not one process on a GPU.
+        """
+        possible = accelerator.device.type == "cuda" and accelerator.num_processes == 1
+        if wanted == "graphs" and not possible:
+            raise UserError(
+                'train.compile = "graphs" needs one process on a GPU: set it to "auto", "kernels" or false', 2
+            )
+        self._fuses = wanted in (True, "kernels")
+        self._records = possible and wanted in ("auto", "graphs", True)
+        self._rate = torch.zeros((), device=accelerator.device)  # recorded steps read the learning rate here
+        self.graphs: StepGraphs | None = None
+
+    def __str__(self) -> str:
+        """How steps run, for the log."""
+        return (", compiled" if self._fuses else "") + (", CUDA graphs" if self.graphs is not None else "")
+
+    def fuse(self, modules: Iterable[nn.Module], dynamic: bool) -> None:
+        """Compiles modules if train.compile says so; see `compile_training`."""
+        if self._fuses:
+            compile_training(modules, dynamic)
+
+    def prepare(self, step: Step, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """Takes the step to run and its optimizers."""
+        self._step, self._optimizers = step, optimizers
+        if self._records:
+            self.graphs = StepGraphs(step, CudaRecorder(optimizers))
+
+    def __call__(
+        self, batches: Sequence[Any], counts: dict[str, Tensor], learning_rate: float, kind: Hashable
+    ) -> dict[str, Tensor]:
+        """Runs one step.
+
+        Args:
+            batches, counts: as `Trainer.train_step` takes them.
+            learning_rate: of all optimizers.
+            kind: what the step's kernels depend on beside the shapes of the batches.
+
+        Returns:
+            The step's figures.
+        """
+        rate = learning_rate if self.graphs is None else self._rate.fill_(learning_rate)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        return self._step(batches, counts) if self.graphs is None else self.graphs(batches, counts, kind)
