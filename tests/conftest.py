@@ -74,16 +74,10 @@ def recorder() -> Repeat:
 @pytest.fixture
 def recorded_steps(recorder: Repeat, monkeypatch: pytest.MonkeyPatch) -> Repeat:
     """From now on trainers record their steps, with the recorder that this returns."""
-    from models.training.graphs import StepGraphs
-    from models.training.steps import StepRunner
+    from models.training import steps
 
-    prepare = StepRunner.prepare
-
-    def record(self: StepRunner, step: Callable, optimizers: Sequence) -> None:
-        prepare(self, step, optimizers)
-        self.graphs = StepGraphs(step, recorder)
-
-    monkeypatch.setattr(StepRunner, "prepare", record)
+    monkeypatch.setattr(steps, "should_record", lambda wanted, accelerator: True)
+    monkeypatch.setattr(steps, "CudaRecorder", lambda optimizers: recorder)
     return recorder
 
 

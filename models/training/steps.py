@@ -14,6 +14,18 @@ from models.training.graphs import CudaRecorder, Step, StepGraphs
 from utils.errors import UserError
 
 
+def should_record(wanted: bool | str, accelerator: Accelerator) -> bool:
+    """Whether steps are to be CUDA graphs, given train.compile.
+
+    Raises:
+        UserError: train.compile is "graphs", and this is not one process on a GPU.
+    """
+    possible = accelerator.device.type == "cuda" and accelerator.num_processes == 1
+    if wanted == "graphs" and not possible:
+        raise UserError('train.compile = "graphs" needs one process on a GPU: set it to "auto", "kernels" or false', 2)
+    return possible and wanted in ("auto", "graphs", True)
+
+
 class StepRunner:
     """Runs the steps of a trainer.
 
@@ -31,13 +43,8 @@ class StepRunner:
         Raises:
             UserError: train.compile is "graphs", and this is not one process on a GPU.
         """
-        possible = accelerator.device.type == "cuda" and accelerator.num_processes == 1
-        if wanted == "graphs" and not possible:
-            raise UserError(
-                'train.compile = "graphs" needs one process on a GPU: set it to "auto", "kernels" or false', 2
-            )
         self._fuses = wanted in (True, "kernels")
-        self._records = possible and wanted in ("auto", "graphs", True)
+        self._records = should_record(wanted, accelerator)
         self._rate = torch.zeros((), device=accelerator.device)  # recorded steps read the learning rate here
         self.graphs: StepGraphs | None = None
 
