@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from models.aligner.tokens import Tokens, record_tokens
 from text.symbols import SYMBOLS, SymbolTable
@@ -87,15 +86,6 @@ class AlignerDataset(torch.utils.data.Dataset):
             silent=silent,
         )
 
-    @staticmethod
-    def collate(items: Sequence[AlignerBatch]) -> AlignerBatch:
-        """Utterances padded with 0 to the longest one's length."""
-        columns = (
-            torch.stack(c) if c[0].dim() == 0 else pad_sequence(list(c), batch_first=True)
-            for c in zip(*items, strict=True)
-        )
-        return AlignerBatch(*columns)
-
     def batches_by_length(self, size: int, rows: Iterable[int] | None = None) -> list[list[int]]:
         """Rows (default: all) in batches of similar length, for a single pass."""
         order = sorted(range(len(self)) if rows is None else rows, key=self.lengths.__getitem__)
@@ -109,8 +99,6 @@ def _inner_silences(record: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 class AlignerSubset(torch.utils.data.Dataset):
     """Some rows of a data set; a batch's `index` still counts those of the whole."""
-
-    collate = staticmethod(AlignerDataset.collate)
 
     def __init__(self, whole: AlignerDataset, rows: Sequence[int]) -> None:
         """Args:

@@ -15,6 +15,7 @@ import torch
 from models.aligner.dataset import AlignerBatch, AlignerDataset
 from models.aligner.flat_start import FlatStart
 from models.aligner.tokens import PAUSE, Tokens
+from models.training.batching import collate
 
 SMALLEST_CORPUS = 24  # utterances; the Gaussians of half as many already know most phones
 _ESTIMATED_FROM = 300  # utterances of a half: more do not make the Gaussians better
@@ -42,7 +43,7 @@ def agreements(
 
     def batches(rows: Sequence[int]) -> Iterator[tuple[list[int], AlignerBatch, torch.Tensor]]:
         for some in dataset.batches_by_length(_AT_ONCE, rows):
-            batch = AlignerDataset.collate([dataset.item(row, tokens[row]) for row in some])
+            batch = collate([dataset.item(row, tokens[row]) for row in some])
             found = [torch.from_numpy(durations[row]) for row in some]
             padded = torch.nn.utils.rnn.pad_sequence(found, batch_first=True)
             yield some, AlignerBatch(*(tensor.to(device) for tensor in batch)), padded.to(device)

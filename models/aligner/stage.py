@@ -23,6 +23,7 @@ from models.aligner.scores import Score, misfits, utterance_score
 from models.aligner.tokens import Tokens, tiers, with_cut_frames, with_pauses_between_words, without_short_pauses
 from models.aligner.trainer import BLOCK, LONGEST, AlignerTrainer
 from models.aligner.version import VERSION
+from models.training.batching import collate
 from utils.atomic import write_text
 from utils.checkpoint import list_checkpoints
 from utils.errors import UserError
@@ -107,7 +108,7 @@ def align(model: Aligner, dataset: AlignerDataset, seconds_per_frame: float) -> 
     shortest = math.ceil(_SHORTEST_PAUSE / seconds_per_frame)
 
     def search(rows: list[int], tokens: list[Tokens]) -> tuple[AlignerBatch, list[np.ndarray]]:
-        batch = AlignerDataset.collate([dataset.item(row, own) for row, own in zip(rows, tokens, strict=True)])
+        batch = collate([dataset.item(row, own) for row, own in zip(rows, tokens, strict=True)])
         batch = AlignerBatch(*(tensor.to(device) for tensor in batch))
         log_probs = model(batch.phone_ids, batch.phone_lengths, batch.mel, batch.mel_lengths)
         # Where the recording is silent there can be pauses alone.

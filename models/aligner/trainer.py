@@ -14,9 +14,9 @@ from models.aligner.loss import binarization_loss, forward_sum_loss
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
 from models.aligner.tokens import PAUSE
+from models.training.batching import collate
 from models.training.loading import make_adam, make_loader, make_sampler
 from models.training.trainer import Trainer
-from models.training.window import BatchSize
 from utils.logging import logger
 
 # Training has three parts. In the first, of fixed length, the losses change: the first guess fades, the binarization
@@ -46,8 +46,6 @@ class AlignerTrainer(Trainer):
     the end like all others. A corpus of less than 100 utterances cannot spare any: there the loss of those trained on
     decides.
     """
-
-    unit = "mel frames"
 
     def __init__(self, config: ExpConfig, exp_dir: Path, dataset: AlignerDataset) -> None:
         """Starts accelerate.
@@ -106,14 +104,6 @@ class AlignerTrainer(Trainer):
         super().load_state_dict(state)
         self.steady_until = state["steady_until"]
 
-    def measure(self, batch: AlignerBatch) -> BatchSize:
-        """Mel frames."""
-        return BatchSize(int(batch.mel_lengths.sum()), batch.mel.shape[0] * batch.mel.shape[1])
-
-    def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `rows` field [B]."""
-        return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
-
     def counts(self, batch: AlignerBatch) -> dict[str, int]:
         """None: a step is one batch of one process."""
         return {}
@@ -128,7 +118,7 @@ class AlignerTrainer(Trainer):
         model = self.accelerator.unwrap_model(self.model)
         sums: dict[str, float] = {"forward_sum": 0.0, "binarization": 0.0}
         for rows in self.train_set.batches_by_length(self.config.train.batch_size, self.validated):
-            batch = self.to_device(AlignerDataset.collate([self.train_set[i] for i in rows]))
+            batch = self.to_device(collate([self.train_set[i] for i in rows]))
             losses = self._losses(model, batch, 0.0, 1.0)
             for name in sums:
                 sums[name] += float(losses[name]) * len(rows) / len(self.validated)
@@ -172,7 +162,7 @@ class AlignerTrainer(Trainer):
             batches = self.train_set.batches_by_length(
                 self.config.train.batch_size, range(0, len(self.train_set), step)
             )
-            guess.fit([self.to_device(AlignerDataset.collate([self.train_set[i] for i in rows])) for rows in batches])
+            guess.fit([self.to_device(collate([self.train_set[i] for i in rows])) for rows in batches])
             self.guess = guess
         return self.guess
 

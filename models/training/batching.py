@@ -2,9 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+Batch = TypeVar("Batch", bound=tuple[Any, ...])  # a NamedTuple of tensors
+
+
+def collate(items: Sequence[Batch]) -> Batch:
+    """Joins items, NamedTuples of tensors, into a batch: tensors of other lengths are padded with 0 to the longest."""
+    columns = (
+        torch.stack(column) if column[0].dim() == 0 else pad_sequence(list(column), batch_first=True)
+        for column in zip(*items, strict=True)
+    )
+    return type(items[0])(*columns)
 
 
 class StepSampler:

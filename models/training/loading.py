@@ -12,10 +12,24 @@ from torch.optim import Adam
 from torch.utils.data import DataLoader
 
 from config.schema import AdamConfig, TrainConfig
-from models.training.batching import LengthBucketSampler, StepSampler
+from models.training.batching import LengthBucketSampler, StepSampler, collate
 from models.training.resident import CanBeResident, ResidentLoader, should_be_resident
 from utils.cores import available_cores
 from utils.errors import UserError
+
+
+def check_not_empty(train_set: Any, valid_set: Any) -> None:
+    """Checks that there is something to train on, and something to validate with.
+
+    Raises:
+        UserError: a set is empty.
+    """
+    for dataset, split in ((train_set, "train"), (valid_set, "valid")):
+        if not len(dataset):
+            raise UserError(
+                f"{dataset.data_dir}/{split}.jsonl is empty: training needs more utterances, or a "
+                "preprocess.valid_fraction above 0"
+            )
 
 
 def make_adam(kind: type[Adam], model: nn.Module, config: AdamConfig) -> Adam:
@@ -27,7 +41,7 @@ def make_adam(kind: type[Adam], model: nn.Module, config: AdamConfig) -> Adam:
 def make_loader(
     dataset: Any, sampler: StepSampler, config: TrainConfig, device: torch.device
 ) -> DataLoader | ResidentLoader:
-    """A loader of the sampler's batches; the dataset collates its own.
+    """A loader of the sampler's batches;
 
     Raises:
         UserError: the data must lie on the device and do not fit.
@@ -41,7 +55,7 @@ def make_loader(
     return DataLoader(
         dataset,
         batch_sampler=sampler,
-        collate_fn=dataset.collate,
+        collate_fn=collate,
         num_workers=workers,
         pin_memory=on_gpu,
         persistent_workers=workers > 0,

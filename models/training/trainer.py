@@ -18,19 +18,19 @@ from config.schema import ExpConfig
 from models.training.batching import LengthBucketSampler
 from models.training.crops import CropSampler
 from models.training.loading import resolve_precision
+from models.training.messages import not_finite, out_of_memory, start_lines, step_line
 from models.training.resident import ResidentLoader
 from models.training.steps import StepRunner
 from models.training.window import BatchSize, Sums, Window
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.errors import UserError
 from utils.logging import logger
-from utils.progress import format_seconds
 
 
 class Trainer:
     """Trains one model: batches, optimizer steps, log, validation, checkpoints, resume.
 
-    A subclass builds its parts in `build` and owns `losses`, `counts`, `validate`, `measure` and `utterance_ids`.
+    A subclass builds its parts in `build` and owns `losses`, `counts`, `validate` and `learning_rate`.
     Progress counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the
     order of the batches is a pure function of seed and epoch, the learning rate one of the step, and a checkpoint holds
     the weights, the optimizers, every random generator and the position in the epoch.
@@ -38,15 +38,16 @@ class Trainer:
     A step is the same however its utterances are divided into batches and processes: losses are means over all that
     the step sees (`counts`), not means of the batches' means.
 
-    Attributes that a subclass sets in `build`: `model` and `optimizers` (all through `accelerator.prepare`), `sampler`,
-    `train_loader`; `unit` names what `measure` counts.
+    Attributes that a subclass sets in `build`: `model` and `optimizers` (all through `accelerator.prepare`),
+    `train_set`, `sampler`, `train_loader`. If progress is not counted in mel frames, it also owns `unit` and `measure`.
     """
 
     model: torch.nn.Module
     optimizers: list[torch.optim.Optimizer]
     sampler: LengthBucketSampler | CropSampler  # both know the lengths of all utterances
     train_loader: DataLoader | ResidentLoader
-    unit = "items"
+    unit = "mel frames"  # of progress
+    train_set: Any  # its rows have utt_id
     data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
     # Files that every checkpoint has.
     checkpoint_files: tuple[str, ...] = (
@@ -132,12 +133,12 @@ class Trainer:
         raise NotImplementedError
 
     def measure(self, batch: Any) -> BatchSize:
-        """How much the batch (still on the CPU) holds."""
-        raise NotImplementedError
+        """The size of a batch (still on the CPU) in `unit`s."""
+        return BatchSize(int(batch.mel_lengths.sum()), batch.mel.shape[0] * batch.mel.shape[1])
 
-    def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `rows` field [B]."""
-        raise NotImplementedError
+    def utterance_ids(self, rows: Tensor) -> list[str]:
+        """The ids of utterances, given their rows [B] in the training set."""
+        return [self.train_set.rows[row]["utt_id"] for row in rows.tolist()]
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of an optimizer step, counted from 1."""
@@ -187,14 +188,15 @@ class Trainer:
         if self.step >= self.last_step:
             logger.info("Nothing to do: step %s of %s is reached.", f"{self.step:,}", f"{self.last_step:,}")
             return
-        self._log_start()
+        for line in start_lines(self):
+            logger.info(line)
         self.model.train()
         while self.step < self.last_step:
             for batches in self._rest_of_epoch():
                 try:
                     self._run_step(batches)
                 except torch.OutOfMemoryError as error:
-                    raise self._too_large(batches) from error
+                    raise out_of_memory(self, batches) from error
                 self.step_in_epoch += 1
                 self.step += 1
                 last = self.step >= self.last_step
@@ -291,11 +293,16 @@ class Trainer:
                 "before it."
             ) from error
 
+    @property
+    def max_batch_frames(self) -> int | None:
+        """The most frames of a batch; None: batches are limited by their number of utterances."""
+        return self.sampler.max_batch_frames if isinstance(self.sampler, LengthBucketSampler) else None
+
     def _order(self) -> dict[str, int | None]:
-        train, sampler = self.config.train, self.sampler
+        train = self.config.train
         return {
             "batch_size": train.batch_size,
-            "max_batch_frames": sampler.max_batch_frames if isinstance(sampler, LengthBucketSampler) else None,
+            "max_batch_frames": self.max_batch_frames,
             "gradient_accumulation_step": train.gradient_accumulation_step,
             "random_seed": train.random_seed,
             "processes": self.accelerator.num_processes,
@@ -333,63 +340,13 @@ class Trainer:
         if not int(self.accelerator.reduce((self.window.first_bad >= 0).int(), "sum")):
             return
         own = int(self.window.first_bad)
-        names = ", ".join(self.utterance_ids(self.window.indices[own])) if own >= 0 else "those of another process"
-        raise UserError(
-            f"The loss became NaN or infinite near step {self.step + 1}. The utterances of that step: {names}. Look at "
-            "their features (or take them out of the corpus and run stage 1 again), or lower train.adam.lr; then go on "
-            "from the last checkpoint with --resume."
-        )
-
-    def _too_large(self, batches: Sequence[Any]) -> UserError:
-        train = self.config.train
-        size = max(self.measure(batch).padded for batch in batches)
-        frames = self._order()["max_batch_frames"]
-        key = f"train.batch_size (now {train.batch_size})" if frames is None else f"train.max_batch_frames ({frames})"
-        resident = isinstance(self.train_loader, ResidentLoader)
-        return UserError(
-            f"The GPU's memory is too small for step {self.step + 1}, whose largest batch has {size:,.0f} {self.unit}, "
-            f"padding counted. Lower {key}, and raise train.gradient_accumulation_step (now "
-            f"{train.gradient_accumulation_step}) to keep the step's size"
-            f"{'; or set train.data_on_device to false: the data lie there, too' if resident else ''}. Then go on from "
-            "the last checkpoint with --resume."
-        )
-
-    def _log_start(self) -> None:
-        accelerator, train = self.accelerator, self.config.train
-        parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        where = str(accelerator.device) if accelerator.num_processes == 1 else f"{accelerator.num_processes} processes"
-        frames = self._order()["max_batch_frames"]
-        per_batch, unit = (train.batch_size, "") if frames is None else (frames, f" {self.unit} at most")
-        logger.info(
-            "%s: %.1f M parameters on %s, precision %s%s, %s utterances%s, batches of %s",
-            self.config.model_type,
-            parameters / 1e6,
-            where,
-            accelerator.mixed_precision,
-            self.run_step,
-            f"{len(self.sampler.lengths):,}",
-            " in its memory" if isinstance(self.train_loader, ResidentLoader) else "",
-            f"{per_batch * accelerator.num_processes * train.gradient_accumulation_step:,}{unit}",
-        )
-        verb = "Training goes on from" if self.step else "Training starts at"
-        logger.info("%s step %s of %s", verb, f"{self.step:,}", f"{self.last_step:,}")
+        raise not_finite(self, self.utterance_ids(self.window.indices[own]) if own >= 0 else None)
 
     def _log_training(self) -> None:
         self._check_finite()
         losses = {name: float(self.accelerator.reduce(v, "mean")) for name, v in self.window.averages().items()}
         speed = self.window.speed(self.accelerator.num_processes)
-        logger.info(
-            "step %s/%s  epoch %d  %s  %.0f ms/step  %s %s/s  padding %.1f %%  %s left",
-            f"{self.step:,}",
-            f"{self.last_step:,}",
-            self.epoch,
-            "  ".join(f"{name} {value:.4g}" for name, value in losses.items()),
-            speed.ms_per_step,
-            f"{speed.rate:,.0f}" if speed.rate >= 100 else f"{speed.rate:.3g}",
-            self.unit,
-            100 * speed.padding,
-            format_seconds((self.last_step - self.step) * speed.ms_per_step / 1000),
-        )
+        logger.info(step_line(self, losses, speed))
         losses |= {"learning_rate": self.learning_rate(self.step), "padding": speed.padding}
         losses |= {f"{self.unit.replace(' ', '_')}_per_second": speed.rate, "ms_per_step": speed.ms_per_step}
         self._write("train", losses)

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.training.crops import CropSampler
-from models.training.loading import make_loader
+from models.training.loading import check_not_empty, make_loader
+from models.training.samples import RECORDED, Samples
 from models.training.trainer import Trainer
 from models.training.window import BatchSize
 from models.vocoder.average import WeightAverage
@@ -21,9 +22,7 @@ from modules.periodicity import periodicity_errors
 from modules.stft_distance import MultiResolutionSTFTDistance
 from modules.weight_norm import fused_state_dict
 from utils.checkpoint import load_strict, read_weights, save_weights
-from utils.errors import UserError
 from utils.logging import logger
-from utils.plot import plot_mels
 
 AVERAGE = "ema.safetensors"  # in a checkpoint: the averaged generator, fused
 
@@ -66,7 +65,7 @@ class VocoderTrainer(Trainer):
         self.train_set, self.valid_set = (
             self.dataset_class(data_dir, split, mel, self.train_config.segment_size) for split in ("train", "valid")
         )
-        self._check_sets()
+        check_not_empty(self.train_set, self.valid_set)
         self.sampler = CropSampler(
             self.train_set.lengths,
             train.batch_size,
@@ -84,7 +83,7 @@ class VocoderTrainer(Trainer):
         self.input_mel = spectrogram(mel.fmax)
         self.loss_mel = spectrogram(mel.sample_rate / 2)  # full band, as in HiFi-GAN's code
         self.stft_distance = MultiResolutionSTFTDistance().to(accelerator.device)
-        self.played: set[str] = set()  # the recordings that TensorBoard has
+        self.samples = Samples(config.preprocess)
 
     def build_average(self, generator: nn.Module, average: nn.Module) -> None:
         """Starts the average of the weights, where train.ema_decay asks for one.
@@ -102,10 +101,6 @@ class VocoderTrainer(Trainer):
         """Seconds of audio that are made."""
         seconds = len(batch.rows) * self.train_config.segment_size / self.config.preprocess.sample_rate
         return BatchSize(seconds, seconds)
-
-    def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `rows` field [B]."""
-        return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
     def counts(self, batch: VocoderBatch) -> dict[str, int]:
         """Segments, all of one length."""
@@ -178,20 +173,16 @@ class VocoderTrainer(Trainer):
         """Mel and sound of the first validation clips, beside the recordings."""
         if self.writer is None:
             return
-        rate = self.config.preprocess.sample_rate
         for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
             utt_id = self.valid_set.rows[i]["utt_id"]
             real, mel = self._clip(i)
-            wavs = {"synthesized": self.resynthesize(self._speaker, mel), "recorded": real}
-            mels = {name: self.input_mel(wav)[0].cpu().numpy() for name, wav in wavs.items()}
-            figure = plot_mels(mels, utt_id, self.config.preprocess.hop_size / rate)
-            self.writer.add_figure(f"mel/{utt_id}", figure, self.step)
-            for name, wav in wavs.items():
-                tag = f"{name}/{utt_id}"
-                if name == "recorded" and tag in self.played:  # it sounds the same at every validation
-                    continue
-                self.played.add(tag)
-                self.writer.add_audio(tag, wav[0].clamp(-1, 1), self.step, rate)
+            wavs = {"synthesized": self.resynthesize(self._speaker, mel), RECORDED: real}
+            mels = {name: self.input_mel(wav)[0] for name, wav in wavs.items()}
+
+            def sound(name: str, wavs: dict[str, Tensor] = wavs) -> Tensor:
+                return wavs[name][0]
+
+            self.samples.write(self.writer, self.step, utt_id, utt_id, mels, sound)
 
     def best_weights(self) -> dict[str, Tensor]:
         """The generator's, fused: the averaged ones where there is an average."""
@@ -212,15 +203,6 @@ class VocoderTrainer(Trainer):
         else:
             logger.warning("%s has no %s: the average of the weights starts from its own.", folder, AVERAGE)
             self.average.module.load_state_dict(fused_state_dict(self.accelerator.unwrap_model(self.model)))
-
-    def _check_sets(self) -> None:
-        """Raises UserError where nothing is left to train on or to measure."""
-        for dataset, split in ((self.train_set, "train"), (self.valid_set, "valid")):
-            if not len(dataset):
-                raise UserError(
-                    f"{dataset.data_dir}/{split}.jsonl is empty: training needs more recordings, or a "
-                    "preprocess.valid_fraction above 0"
-                )
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert checkpoint.exists() and not (out / "alignment.json").exists()
-    assert "Training goes on from step 100" in run("preprocess.py", tmp_path, bare[0])
+    assert "Training resumes at step 100" in run("preprocess.py", tmp_path, bare[0])
     assert contents(tmp_path / "data") == contents(learned[0] / "data")
 
 

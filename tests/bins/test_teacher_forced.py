@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from bins.teacher_forced import main
 from config.load import build_config, load_config
 from config.schema import MelSettings
+from models.training.batching import collate
 from models.training.resume import portable
 from models.tts.fastspeech2 import teacher_forced
 from models.tts.fastspeech2.dataset import FastSpeech2Dataset, read_stats
@@ -168,7 +169,7 @@ def test_mels_are_the_models_teacher_forced_ones_whatever_the_batches(place, mon
         for index in range(min(3, len(dataset))):
             utt_id = dataset.rows[index]["utt_id"]
             with torch.inference_mode():
-                alone = forced(model, dataset.collate([dataset[index]])).mel_postnet[0]
+                alone = forced(model, collate([dataset[index]])).mel_postnet[0]
             mel = made.read(rows[utt_id]["shard"], utt_id, "mel")
             assert mel.dtype == torch.float16 and alone.std() > 0.01
             torch.testing.assert_close(mel.float(), alone, rtol=1e-3, atol=1e-3)

@@ -1,12 +1,10 @@
 """The features of stage 1 as batches for FastSpeech 2."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from models.training.ragged import Ragged
 from models.tts.fastspeech2.model import FeatureStats
@@ -99,15 +97,6 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         """Reads all features, once, into the memory of a device."""
         return ResidentFeatures(self, device)
 
-    @staticmethod
-    def collate(items: Sequence[FastSpeech2Batch]) -> FastSpeech2Batch:
-        """Utterances padded with 0 to the longest one's length."""
-        columns = (
-            torch.stack(c) if c[0].dim() == 0 else pad_sequence(list(c), batch_first=True)
-            for c in zip(*items, strict=True)
-        )
-        return FastSpeech2Batch(*columns)
-
     def _read(self, row: dict[str, Any], feature: str) -> Tensor:
         return self._shards.read(row["shard"], row["utt_id"], feature)
 
@@ -137,7 +126,7 @@ class ResidentFeatures:
         self.speaker_id = torch.stack(speakers)
 
     def batch(self, chosen: list[int]) -> FastSpeech2Batch:
-        """The utterances of these rows, as `FastSpeech2Dataset.collate` pads them; see `ResidentData.batch`."""
+        """The utterances of these rows, as `collate` pads them; see `ResidentData.batch`."""
         index = torch.tensor(chosen)
         phone_lengths, mel_lengths = self.phone_lengths[index], self.mel_lengths[index]
         rows = index.to(self.device, non_blocking=True)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from models.training.batching import collate
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output
 
@@ -68,7 +69,7 @@ class TeacherForced:
     def _speak(self, utt_ids: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         items = [self._items[utt_id] for utt_id in utt_ids]
         examples = [item.dataset[item.row] for item in items]
-        batch = FastSpeech2Batch(*(field.to(self.device) for field in FastSpeech2Dataset.collate(examples)))
+        batch = FastSpeech2Batch(*(field.to(self.device) for field in collate(examples)))
         mels = forced(self.model, batch).mel_postnet.float().cpu().numpy()
         for utt_id, item, mel in zip(utt_ids, items, mels, strict=True):
             yield utt_id, mel[: item.num_frames]

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.training.loading import make_adam, make_loader, make_sampler
+from models.training.batching import collate
+from models.training.loading import check_not_empty, make_adam, make_loader, make_sampler
+from models.training.samples import RECORDED, Samples
 from models.training.trainer import Trainer
-from models.training.window import BatchSize
 from models.tts.fastspeech2.config import FastSpeech2Config, FastSpeech2TrainConfig
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
 from models.tts.fastspeech2.loss import fastspeech2_loss
@@ -19,13 +20,12 @@ from modules.masked_batch_norm import MaskedBatchNorm1d
 from modules.transformer import ResidualNorm
 from utils.data_folder import TABLES
 from utils.errors import UserError
-from utils.plot import plot_curves, plot_mels
+from utils.plot import plot_curves
 
 
 class FastSpeech2Trainer(Trainer):
     """Teacher-forced training: durations, pitch and energy are the recording's (arXiv:2006.04558, sec. 2.2)."""
 
-    unit = "mel frames"
     # What an experiment keeps of its features, so that synthesis needs nothing else.
     data_files = TABLES
 
@@ -54,17 +54,13 @@ class FastSpeech2Trainer(Trainer):
         self.griffin_lim = GriffinLim(
             mel.sample_rate, mel.n_fft, mel.win_size, mel.hop_size, mel.n_mel, mel.fmin, mel.fmax
         ).to(accelerator.device)
-        self.played: set[str] = set()  # the sounds that TensorBoard has
+        self.samples = Samples(config.preprocess)
 
     def learning_rate(self, step: int) -> float:
         """The Noam schedule (arXiv:1706.03762, sec. 5.3)."""
         train = self.config.train
         assert isinstance(train, FastSpeech2TrainConfig)
         return train.adam.lr * min(step**-0.5, step * train.lr_scheduler.num_warmup**-1.5)
-
-    def measure(self, batch: FastSpeech2Batch) -> BatchSize:
-        """Mel frames."""
-        return BatchSize(int(batch.mel_lengths.sum()), batch.mel.shape[0] * batch.mel.shape[1])
 
     def few_shapes(self, batches: Sequence[FastSpeech2Batch]) -> Sequence[FastSpeech2Batch]:
         """Phones and frames of all batches of a step, padded to common multiples.
@@ -79,10 +75,6 @@ class FastSpeech2Trainer(Trainer):
         num_phones = min(limit, _round_up(max(batch.phone_ids.shape[1] for batch in batches), 32))
         num_frames = min(limit, _round_up(max(batch.mel.shape[1] for batch in batches), 16))
         return [batch.widened(num_phones, num_frames) for batch in batches]
-
-    def utterance_ids(self, index: Tensor) -> list[str]:
-        """The ids of a batch's utterances, given its `rows` field [B]."""
-        return [self.train_set.rows[i]["utt_id"] for i in index.tolist()]
 
     def counts(self, batch: FastSpeech2Batch) -> dict[str, int]:
         """Mel frames and phones."""
@@ -106,7 +98,7 @@ class FastSpeech2Trainer(Trainer):
         sums: dict[str, Tensor] = {}
         frames = torch.zeros((), device=accelerator.device)
         for rows in batches[accelerator.process_index :: accelerator.num_processes]:
-            batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i] for i in rows]))
+            batch = self.to_device(collate([self.valid_set[i] for i in rows]))
             weight = batch.mel_lengths.sum()
             for name, loss in fastspeech2_loss(forced(model, batch), batch).items():
                 sums[name] = sums.get(name, torch.zeros_like(frames)) + loss * weight
@@ -122,19 +114,19 @@ class FastSpeech2Trainer(Trainer):
         """Predicted beside recorded for the first validation utterances: mel, pitch, energy and sound."""
         if self.writer is None:
             return
-        rate = self.config.preprocess.sample_rate
         for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
             row = self.valid_set.rows[i]
-            batch = self.to_device(FastSpeech2Dataset.collate([self.valid_set[i]]))
+            batch = self.to_device(collate([self.valid_set[i]]))
             output = forced(model, batch)
-            mels = {"predicted": output.mel_postnet, "recorded": batch.mel}
+            mels = {"predicted": output.mel_postnet, RECORDED: batch.mel}
             utt_id, title = row["utt_id"], f"{row['utt_id']}: {row['text']}"
-            figure = plot_mels(
-                {name: mel[0].float().cpu().numpy() for name, mel in mels.items()},
-                title,
-                self.config.preprocess.hop_size / rate,
-            )
-            self.writer.add_figure(f"mel/{utt_id}", figure, self.step)
+
+            def sound(name: str, mels: dict[str, Tensor] = mels, lengths: Tensor = batch.mel_lengths) -> Tensor:
+                wav = self.griffin_lim(mels[name].float(), lengths)[0]
+                return wav / wav.abs().max().clamp(min=1)
+
+            rows = {name: mel[0] for name, mel in mels.items()}
+            self.samples.write(self.writer, self.step, utt_id, title, rows, sound)
             hertz = model.pitch_in_hz
             curves = {
                 "pitch (Hz)": {"predicted": hertz(output.pitch), "recorded": hertz(batch.pitch)},
@@ -143,22 +135,11 @@ class FastSpeech2Trainer(Trainer):
             }
             arrays = {k: {n: v[0].float().cpu().numpy() for n, v in lines.items()} for k, lines in curves.items()}
             self.writer.add_figure(f"prosody/{utt_id}", plot_curves(arrays, row["phones"], title), self.step)
-            for name, mel in mels.items():
-                tag = f"{name}/{utt_id}"
-                if name == "recorded" and tag in self.played:  # it sounds the same at every validation
-                    continue
-                self.played.add(tag)
-                wav = self.griffin_lim(mel.float(), batch.mel_lengths)[0]
-                self.writer.add_audio(tag, wav / wav.abs().max().clamp(min=1), self.step, rate)
 
     def _check_lengths(self, limit: int) -> None:
-        """Raises UserError where an utterance is longer than the model takes, or nothing is left to train on."""
-        for dataset, split in ((self.train_set, "train"), (self.valid_set, "valid")):
-            if not len(dataset):
-                raise UserError(
-                    f"{dataset.data_dir}/{split}.jsonl is empty: training needs more utterances, or a "
-                    "preprocess.valid_fraction above 0"
-                )
+        """Raises UserError if an utterance is longer than the model takes, or a set is empty."""
+        check_not_empty(self.train_set, self.valid_set)
+        for dataset in (self.train_set, self.valid_set):
             longest = max(range(len(dataset)), key=dataset.lengths.__getitem__)
             if dataset.lengths[longest] > limit:
                 raise UserError(

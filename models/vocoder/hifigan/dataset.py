@@ -1,7 +1,6 @@
 """The clips of stage 1 as batches of crops for HiFi-GAN."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,11 +95,6 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         """Reads all clips, once, into the memory of a device."""
         return ResidentClips(self, device)
 
-    @staticmethod
-    def collate(items: Sequence[HiFiGANBatch]) -> HiFiGANBatch:
-        """Crops, which are all of one size, as a batch."""
-        return HiFiGANBatch(*map(torch.stack, zip(*items, strict=True)))
-
     def _audio(self, row: dict[str, Any], start: int) -> Tensor:
         """The segment from sample `start` on, with a margin at both sides."""
         length = max(row["num_samples"], self.segment_size)  # with the silence that a short clip goes on with
@@ -147,7 +141,7 @@ class ResidentClips:
         self.frames = torch.arange(segment // dataset.mel.hop_size if dataset.has_mels else 0, device=device)
 
     def batch(self, chosen: list[Crop]) -> HiFiGANBatch:
-        """The same crops as `HiFiGANDataset.collate` of them; see `ResidentData.batch`."""
+        """The same crops as `collate` of them; see `ResidentData.batch`."""
         dataset = self.dataset
         index = torch.tensor([crop.row for crop in chosen])
         facts = torch.stack([index, torch.tensor([dataset.first_frame(crop) for crop in chosen])])

@@ -1,6 +1,5 @@
 """The clips of stage 1 as batches of crops, with their pitch."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,11 +60,6 @@ class SourceFilterDataset(HiFiGANDataset):
         """Reads all clips, once, into the memory of a device."""
         return ResidentPitchedClips(self, device)
 
-    @staticmethod
-    def collate(items: Sequence[SourceFilterBatch]) -> SourceFilterBatch:  # type: ignore[override]
-        """Crops, which are all of one size, as a batch."""
-        return SourceFilterBatch(*map(torch.stack, zip(*items, strict=True)))
-
     def _pitch(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
         """Frames; beyond the clip's end, those of silence."""
         there = min(stop, self._num_frames(row))
@@ -86,7 +80,7 @@ class ResidentPitchedClips(ResidentClips):
         self.pitch_frames = torch.arange(dataset.segment_size // hop_size, device=device)
 
     def batch(self, chosen: list[Crop]) -> SourceFilterBatch:  # type: ignore[override]
-        """The same crops as `SourceFilterDataset.collate` of them; see `ResidentData.batch`."""
+        """The same crops as `collate` of them; see `ResidentData.batch`."""
         crops = super().batch(chosen)
         facts = torch.stack([crops.rows, torch.tensor([self.dataset.first_frame(crop) for crop in chosen])])
         rows, first_frames = facts.to(self.device, non_blocking=True)

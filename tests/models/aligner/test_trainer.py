@@ -14,6 +14,7 @@ from models.aligner import stage, trainer
 from models.aligner.dataset import AlignerDataset
 from models.aligner.flat_start import FlatStart
 from models.aligner.trainer import LONGEST, AlignerTrainer, validation_rows
+from models.training.batching import collate
 from utils.textgrid import read_phones
 
 N_MEL = 20
@@ -29,7 +30,7 @@ def test_the_flat_start_finds_most_boundaries(corpus: tuple[Path, list, list]) -
     folder, records, truth = corpus
     dataset = AlignerDataset(folder, records)
     guess = FlatStart(len(dataset.symbols), dataset.symbols.ids(["sp"])[0], N_MEL, torch.device("cpu"))
-    batch = AlignerDataset.collate([dataset[i] for i in range(len(dataset))])
+    batch = collate([dataset[i] for i in range(len(dataset))])
     before = distances(list(guess.durations(batch).numpy()), truth)
     guess.fit([batch])
     after = distances(list(guess.durations(batch).numpy()), truth)

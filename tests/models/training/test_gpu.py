@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from config.load import load_config
+from models.training.batching import collate
 from models.training.graphs import StepGraphs
 from models.tts.fastspeech2.trainer import FastSpeech2Trainer
 from utils.checkpoint import list_checkpoints
@@ -90,7 +91,7 @@ def test_a_gpu_speaks_what_a_cpu_speaks(small_config, features):
 
     dataset = FastSpeech2Dataset(features, "valid")
     model = FastSpeech2(load_config(small_config).model, len(dataset.symbols), 16, 1, dataset.stats).eval()
-    batch = dataset.collate([dataset[i] for i in range(len(dataset))])
+    batch = collate([dataset[i] for i in range(len(dataset))])
     mels = []
     for device in ("cpu", "cuda"):
         output = model.to(device)(

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from config.schema import MelSettings
+from models.training.batching import collate
 from models.training.crops import Crop, CropSampler
 from models.vocoder.hifigan.dataset import HiFiGANBatch, HiFiGANDataset
 from modules.mel import LOG_FLOOR, MelSpectrogram
@@ -126,7 +127,7 @@ def test_every_place_is_drawn_and_no_other(tmp_path: Path) -> None:
 def batches(dataset: HiFiGANDataset, epoch: int, num_workers: int) -> list[HiFiGANBatch]:
     sampler = CropSampler(dataset.lengths, 2, 0)
     sampler.set_position(epoch)
-    return list(DataLoader(dataset, batch_sampler=sampler, collate_fn=dataset.collate, num_workers=num_workers))
+    return list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=num_workers))
 
 
 def test_batches_do_not_depend_on_who_loads_them(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_clips_on_the_device_give_the_same_batches_bit_for_bit(
     resident = dataset.on_device(torch.device(device))
     crops = [[Crop(row, fraction) for row in range(len(FRAMES))] for fraction in (0.0, 0.5, 0.999)]
     for chosen in [*sampler, *crops]:
-        expected, found = dataset.collate([dataset[crop] for crop in chosen]), resident.batch(chosen)
+        expected, found = collate([dataset[crop] for crop in chosen]), resident.batch(chosen)
         for name in HiFiGANBatch._fields:
             own, gathered = getattr(expected, name), getattr(found, name)
             assert gathered.dtype == own.dtype and torch.equal(gathered.cpu(), own), name

@@ -12,6 +12,7 @@ import torch
 from bins.train import train
 from bins.vocode import main as vocode
 from config.load import REPO_ROOT, load_config
+from models.training.batching import collate
 from models.vocoder.sourcefilter.dataset import SourceFilterDataset
 from utils.jsonl import read_jsonl
 
@@ -74,7 +75,7 @@ def test_batches_in_the_memory_of_a_device_are_the_loaders(clips):
 
     dataset = SourceFilterDataset(clips, "train", MelSettings(8000, 256, 256, 64, 16, 0.0, 4000.0), 2048)
     crops = [Crop(0, 0.3), Crop(3, 0.0), Crop(5, 0.99)]
-    read = dataset.collate([dataset[crop] for crop in crops])
+    read = collate([dataset[crop] for crop in crops])
     gathered = dataset.on_device(torch.device("cpu")).batch(crops)
     for name in read._fields:
         assert torch.equal(getattr(read, name), getattr(gathered, name)), name
