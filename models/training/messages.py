@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import torch
+from accelerate import Accelerator
+
+from config.schema import ExpConfig
+from models.training.batching import LengthBucketSampler
+from models.training.crops import CropSampler
 from models.training.resident import ResidentLoader
-from models.training.window import Speed
+from models.training.steps import StepRunner
+from models.training.window import BatchSize, Speed
 from utils.errors import UserError
 from utils.progress import format_seconds
 
-if TYPE_CHECKING:
-    from models.training.trainer import Trainer
+
+class Training(Protocol):
+    """The part of models.training.trainer.Trainer that messages need."""
+
+    accelerator: Accelerator
+    config: ExpConfig
+    model: torch.nn.Module
+    sampler: LengthBucketSampler | CropSampler
+    train_loader: Any
+    run_step: StepRunner
+    unit: str
+    step: int
+    epoch: int
+
+    @property
+    def last_step(self) -> int: ...
+
+    @property
+    def max_batch_frames(self) -> int | None: ...
+
+    def measure(self, batch: Any) -> BatchSize: ...
 
 
-def start_lines(trainer: Trainer) -> list[str]:
+def start_lines(trainer: Training) -> list[str]:
     """The model, the machine, the batches, and the step that the training starts at."""
     accelerator, train = trainer.accelerator, trainer.config.train
     parameters = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
@@ -32,7 +58,7 @@ def start_lines(trainer: Trainer) -> list[str]:
     ]
 
 
-def step_line(trainer: Trainer, losses: Mapping[str, float], speed: Speed) -> str:
+def step_line(trainer: Training, losses: Mapping[str, float], speed: Speed) -> str:
     """Losses, speed and the time that is left."""
     figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
     rate = f"{speed.rate:,.0f}" if speed.rate >= 100 else f"{speed.rate:.3g}"
@@ -43,7 +69,7 @@ def step_line(trainer: Trainer, losses: Mapping[str, float], speed: Speed) -> st
     )
 
 
-def not_finite(trainer: Trainer, utt_ids: Sequence[str] | None) -> UserError:
+def not_finite(trainer: Training, utt_ids: Sequence[str] | None) -> UserError:
     """The loss became NaN or infinite. Args: utt_ids: of the step; None: they are those of another process."""
     names = "those of another process" if utt_ids is None else ", ".join(utt_ids)
     return UserError(
@@ -53,7 +79,7 @@ def not_finite(trainer: Trainer, utt_ids: Sequence[str] | None) -> UserError:
     )
 
 
-def out_of_memory(trainer: Trainer, batches: Sequence[Any]) -> UserError:
+def out_of_memory(trainer: Training, batches: Sequence[Any]) -> UserError:
     """The batches of a step do not fit into the GPU's memory."""
     train, frames = trainer.config.train, trainer.max_batch_frames
     size = max(trainer.measure(batch).padded for batch in batches)
