@@ -1,8 +1,9 @@
 """Corpora that tests make for themselves, tones with real words and exact TextGrids; models that others published."""
 
-import importlib.util
 import os
 import random
+import shutil
+import tarfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
+from safetensors.torch import load_file
 
 # A run draws the same examples every time, so that a failure says something about the change. To look for new ones:
 # pytest --hypothesis-profile=default
@@ -48,7 +50,7 @@ def _same_draws() -> None:
     torch.manual_seed(0)
 
 
-FIXTURES = Path(__file__).resolve().parents[2] / "shared/fixtures"
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 
 class Repeat:
@@ -179,10 +181,14 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders as other toolkits publish their models, complete with weights; not to be changed."""
-    if not FIXTURES.is_dir():
-        pytest.skip("the published layouts lie beside the repository, in shared/fixtures")
-    spec = importlib.util.spec_from_file_location("unpack", FIXTURES / "unpack.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.unpack(tmp_path_factory.mktemp("fixtures"))
+    root = tmp_path_factory.mktemp("published")
+    with tarfile.open(FIXTURES / "published.tar.xz") as archive:
+        archive.extractall(root, filter="data")
+    # The same model in its other layout: accelerate's file, with the names of a training on several GPUs.
+    plain, wrapped = root / "fastspeech2_amphion", root / "fastspeech2_amphion_module"
+    shutil.copytree(plain, wrapped, ignore=shutil.ignore_patterns("io.npz", "symbols.json"))
+    (weights,) = wrapped.rglob("model.safetensors")
+    state = {f"module.{name}": tensor for name, tensor in load_file(weights).items()}
+    torch.save(state, weights.with_name("pytorch_model.bin"))
+    weights.unlink()
+    return root

@@ -1,4 +1,4 @@
-"""Prints the text front end's speed, size and agreement with LJSpeech's reader. Run by hand: it measures time.
+"""Prints the text front end's speed, size and agreement with LJSpeech's reader, on the rows that need normalization.
 
 python tests/text/benchmark.py
 """

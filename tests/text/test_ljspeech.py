@@ -13,8 +13,7 @@ import pytest
 
 from text.normalization.normalizer import normalize
 
-METADATA_PATH = Path(__file__).resolve().parents[3] / "shared" / "data" / "ljspeech-metadata.csv"
-pytestmark = pytest.mark.skipif(not METADATA_PATH.is_file(), reason="LJSpeech's metadata is not beside the repository")
+METADATA_PATH = Path(__file__).resolve().parents[1] / "fixtures/ljspeech_normalized.csv"  # the rows that differ
 
 
 def read_metadata() -> list[tuple[str, str]]:
@@ -34,7 +33,7 @@ def unequal(spell_abbreviations: bool) -> tuple[int, list[tuple[str, str, str]]]
     Args:
         spell_abbreviations: whether to write "Mr." and its like out in the reader's column first.
     """
-    rows = [(raw, reader) for raw, reader in read_metadata() if raw != reader]
+    rows = read_metadata()
     rest = []
     for raw, reader in rows:
         ours = normalize(raw)[0]
