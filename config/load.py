@@ -196,22 +196,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m config.load", description=main.__doc__)
     parser.add_argument("--config", required=True, help="a JSON5 configuration file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key")
-    parser.add_argument("--get", metavar="KEY", help="print one key alone, as in --get log_dir; a list, its items")
     args = parser.parse_args()
     try:
-        values = to_dict(load_config(args.config, args.set))
-        if args.get is None:
-            print(json.dumps(values, indent=2, ensure_ascii=False))
-        else:
-            found = values[args.get]
-            print(*found if isinstance(found, list) else [found])
+        print(json.dumps(to_dict(load_config(args.config, args.set)), indent=2, ensure_ascii=False))
     except ConfigError as error:
-        sys.exit(_print_error(error))
-
-
-def _print_error(error: ConfigError) -> int:
-    print(error, file=sys.stderr)
-    return error.exit_code
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -182,14 +182,14 @@ def test_an_override_of_an_unknown_key_is_an_error():
         load_config(SEED, ["train.batchsize=8"])
 
 
-def test_one_key_can_be_printed(capsys, monkeypatch):
-    override = ["--set", 'log_dir=lög "dir"', "--get", "log_dir"]
-    monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), *override])
+def test_the_resolved_configuration_is_printed(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), "--set", 'log_dir=lög "dir"'])
     main()
-    assert capsys.readouterr().out == 'lög "dir"\n'
-    monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), "--get", "dataset"])
-    main()
-    assert capsys.readouterr().out == "LJSpeech\n"
+    assert json.loads(capsys.readouterr().out) == to_dict(load_config(SEED, ['log_dir=lög "dir"']))
+    monkeypatch.setattr("sys.argv", ["config.load", "--config", str(SEED), "--set", "batch=1"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and "batch: unknown key" in capsys.readouterr().err
 
 
 def test_the_resolved_configuration_loads_to_the_same():
