@@ -1,4 +1,4 @@
-"""What the programs that make speech do alike: a folder of wavs, written one by one, and what is said about them."""
+"""The output of the programs that make speech: a folder of wavs, written one by one, and messages about them."""
 
 import os
 from collections.abc import Iterable
@@ -32,7 +32,8 @@ SpokenT = TypeVar("SpokenT", bound=Spoken)
 def make_output_dir(folder: Path) -> Path:
     """Makes the folder where it is missing, and returns it.
 
-    Raises: UserError: it cannot be made.
+    Raises:
+        UserError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,14 +80,15 @@ def write_all(
 
 
 def write_speech(path: Path, wav: "np.ndarray", sample_rate: int) -> None:
-    """Writes one wav atomically, as 16-bit PCM; too loud a one is scaled down to full scale, and that is said.
+    """Writes one wav atomically, as 16-bit PCM; peaks above full scale are scaled down, with a warning.
 
     Args:
         path: the wav file.
         wav: float32 [N], at least one sample.
         sample_rate: Hz.
 
-    Raises: UserError: the file cannot be written.
+    Raises:
+        UserError: the file cannot be written.
     """
     from utils.audio_io import write_wav
 

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -> None:
-    """Aligns the corpus and tells what is doubtful.
+    """Aligns the corpus and reports what is doubtful.
 
     Raises:
         UserError: the corpus cannot be aligned, or another run is at work.
@@ -56,4 +56,4 @@ def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. What is finished is kept: the same command goes on from there.")
+    run(main, "Interrupted. What is finished is kept: the same command resumes from there.")

@@ -112,7 +112,8 @@ def read_requests(args: argparse.Namespace) -> list[Request]:
 def _file_lines(path: Path) -> Iterator[Request]:
     """The lines of a text file that are not blank. Of `ID|TEXT|NORMALIZED TEXT`, as in LJSpeech, the last counts.
 
-    Raises: UserError: the file cannot be read, or holds nothing.
+    Raises:
+        UserError: the file cannot be read, or holds nothing.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -158,7 +159,8 @@ def pronounce(requests: Sequence[Request], read: "Callable[[str, str], list[Piec
 def draw(path: Path, speech: "Speech", synthesizer: "Synthesizer") -> None:
     """Writes the picture of the mel beside the wav.
 
-    Raises: UserError: the file cannot be written.
+    Raises:
+        UserError: the file cannot be written.
     """
     from utils.plot import save_mel
 

@@ -90,4 +90,4 @@ def _make_acoustic_features(
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. What is finished is kept: the same command goes on from there.")
+    run(main, "Interrupted. What is finished is kept: the same command resumes from there.")

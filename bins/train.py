@@ -53,9 +53,9 @@ def train(
     Args:
         config: the resolved configuration.
         exp_name: the experiment's name, a plain folder name.
-        resume: go on from the newest checkpoint.
-        resume_from: go on from this checkpoint folder.
-        start_from: where nothing is gone on from, start from the weights in this folder.
+        resume: from the newest checkpoint.
+        resume_from: this checkpoint folder.
+        start_from: if nothing is resumed, start from the weights in this folder.
 
     Raises:
         UserError: no usable features, an experiment of this name exists, or the loss became NaN.

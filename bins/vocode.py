@@ -31,7 +31,7 @@ RECORDED = "-recorded.wav"  # of a split's clips, which are nowhere else as file
 
 
 class Source(NamedTuple):
-    """Something to be made anew, not read yet."""
+    """A recording or mel to resynthesize, not read yet."""
 
     utt_id: str
     read: "Callable[[str], Clip]"  # from the file name that it gets; UserError where it cannot be used

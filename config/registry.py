@@ -14,7 +14,7 @@ MODELS = {
 
 
 class Model(NamedTuple):
-    """What the package of a model declares as `MODEL`; the dotted names are imported when they are first used."""
+    """The declaration of a model, `MODEL` in its package; the dotted names are imported when they are first used."""
 
     role: Literal["acoustic", "vocoder"]  # phones to mel, or mel to waveform
     model: type  # the config's model section, a dataclass

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 Problem = tuple[str, str]  # the key inside its section, what is wrong with its value
 
-# Keys of the preprocess section that are true of one machine only: no feature depends on where things lie.
+# Keys of the preprocess section that hold for one machine only: no feature depends on paths.
 PATH_KEYS = ("processed_dir", "textgrid_dir", "lexicon_path")
 
 
@@ -46,7 +46,7 @@ def probability(section: object, *names: str) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class MelSettings(Section):
-    """What a mel spectrogram depends on: an acoustic model and its vocoder must agree on all of it."""
+    """The settings of a mel spectrogram: an acoustic model and its vocoder must agree on all of it."""
 
     sample_rate: int
     n_fft: int
@@ -201,7 +201,7 @@ class ExpConfig(Section):
     preprocess: AudioConfig
     train: TrainConfig
     dataset: tuple[str, ...] = ()  # the corpus by name
-    dataset_path: dict[str, str] = field(default_factory=dict)  # where each corpus lies
+    dataset_path: dict[str, str] = field(default_factory=dict)  # the folder of each corpus
     log_dir: str = "ckpts/tts"  # experiments go to <log_dir>/<name>
 
     def problems(self) -> Iterator[Problem]:

@@ -9,11 +9,23 @@ class DepthwiseConv1d(nn.Conv1d):
     """A convolution of each channel alone over time, on [B, T, C], zero-padded so that T stays."""
 
     def __init__(self, channels: int, kernel_size: int) -> None:
-        """Args: channels: C; kernel_size: taps, odd."""
+        """Builds the layers.
+
+        Args:
+            channels: C.
+            kernel_size: taps, odd.
+        """
         super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Args: x [B, T, C] float. Returns: [B, T, C] float."""
+        """Applies the layer.
+
+        Args:
+            x: [B, T, C] float.
+
+        Returns:
+            [B, T, C] float.
+        """
         # As an image of height 1, channels-last: a third of the time of three dimensions in training on a CPU, and a
         # sixteenth without gradients, because PyTorch copies three-dimensional inputs to [B, C, T] and back.
         image, weight = x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)
@@ -41,6 +53,13 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Args: x [B, T, C] float, 0 on padding. Returns: [B, T, C] float, not 0 there."""
+        """Applies the layer.
+
+        Args:
+            x: [B, T, C] float, 0 on padding.
+
+        Returns:
+            [B, T, C] float, not 0 there.
+        """
         y = self.expand(self.norm(self.conv(x)))
         return x + self.scale * self.contract(F.gelu(y))

@@ -61,7 +61,8 @@ class GriffinLim(nn.Module):
             mel: [B, T, n_mel] float32 log-mel, any content beyond a row's length.
             mel_lengths: [B] int64 frames, at least 1.
 
-        Returns: a float32 waveform [mel_lengths[i] * hop_size] for each row.
+        Returns:
+            a float32 waveform [mel_lengths[i] * hop_size] for each row.
         """
         rows = zip(mel, mel_lengths.tolist(), strict=True)
         return [self._waveform(self.magnitude(row[:length])) for row, length in rows]
@@ -76,7 +77,8 @@ class GriffinLim(nn.Module):
         Args:
             log_mel: [T, n_mel].
 
-        Returns: float32 [T, n_fft // 2 + 1].
+        Returns:
+            float32 [T, n_fft // 2 + 1].
         """
         mel, filters = log_mel.float().exp(), self.mel.filters
         band_area, bin_weight = filters.sum(0).clamp(min=EPSILON), filters.sum(1).clamp(min=EPSILON)

@@ -37,7 +37,7 @@ class LengthRegulator(nn.Module):
         mel_lengths = mel_lengths.clamp(max=num_frames)
         frames = torch.arange(num_frames, device=x.device).expand(batch, num_frames)
         phone = torch.searchsorted(ends, frames.contiguous(), right=True)  # num_phones past the end of a row:
-        padded = F.pad(x, (0, 0, 0, 1))  # there stands a phone of zeros
+        padded = F.pad(x, (0, 0, 0, 1))  # a last phone of zeros, for the frames past the end
         row = torch.arange(batch, device=x.device).unsqueeze(1) * (num_phones + 1)
         return F.embedding(phone + row, padded.flatten(0, 1)), mel_lengths
 

@@ -24,7 +24,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         """Normalizes.
 
         Args:
-            x: [B, T, C] float; what stands on padding does not matter, but must be finite.
+            x: [B, T, C] float; the values on padding do not matter, but must be finite.
             padding_mask: [B, T] bool, True = padding; None: every position counts.
 
         Returns:

@@ -1,4 +1,4 @@
-"""How periodic a waveform is, frame by frame, and how well a resynthesis keeps that.
+"""The periodicity of a waveform, frame by frame, and its error in a resynthesis.
 
 A vocoder's typical faults, buzzing fricatives and hoarse vowels, are errors of periodicity that a mel hardly shows
 (CARGAN, arXiv:2110.10139, sec. 4.2, which measures the same two errors with another estimator).
@@ -20,7 +20,7 @@ _ENERGY_UNITS = 2.0**40  # to a sample of full scale: a sum over a frame has roo
 
 
 class PeriodicityErrors(NamedTuple):
-    """What resyntheses change: scalars, float32, 0..1, means over the rows."""
+    """Errors of a resynthesis: scalars, float32, 0..1, means over the rows."""
 
     periodicity_rmse: Tensor  # root mean square over a row's frames
     voicing_error: Tensor  # fraction of a row's frames whose voicing differs
@@ -36,7 +36,7 @@ def periodicity(wav: Tensor, sample_rate: int, hop_size: int, f0_min: float = F0
     Args:
         wav: [B, N], full scale is 1; N of at least hop_size.
         sample_rate: Hz.
-        hop_size: samples between frames; frame t lies around (t + 0.5) * hop_size, as in MelSpectrogram.
+        hop_size: samples between frames; frame t is centered at (t + 0.5) * hop_size, as in MelSpectrogram.
         f0_min: Hz, lowest fundamental that is looked for.
         f0_max: Hz, the highest.
 
@@ -51,7 +51,7 @@ def periodicity(wav: Tensor, sample_rate: int, hop_size: int, f0_min: float = F0
     if not 0 < f0_min < f0_max <= sample_rate / 2:
         raise ValueError(f"0 < f0_min < f0_max <= {sample_rate / 2} must hold, got {f0_min} and {f0_max}")
     shortest, longest = math.floor(sample_rate / f0_max), math.ceil(sample_rate / f0_min)
-    window, last_lag = 2 * longest, longest + 1  # one lag more on both sides tells whether the outermost are peaks
+    window, last_lag = 2 * longest, longest + 1  # one more lag on both sides shows whether the outermost are peaks
     size = window + last_lag
     before = (size - hop_size) // 2
     with torch.autocast(wav.device.type, enabled=False):

@@ -17,7 +17,7 @@ _UNITS_A_PERIOD = 1 << 32
 
 
 def pulse_phases(pitch: Tensor, hop_size: int, sample_rate: int) -> Tensor:
-    """Where the pulses of each frame begin.
+    """The times at which the pulses of each frame begin.
 
     Args:
         pitch: [B, T] Hz, 0 = unvoiced.

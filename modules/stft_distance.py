@@ -1,4 +1,4 @@
-"""How far two waveforms' spectra lie apart, at several resolutions (Parallel WaveGAN, arXiv:1910.11480, sec. 2.2)."""
+"""The multi-resolution STFT distance of two waveforms (Parallel WaveGAN, arXiv:1910.11480, sec. 2.2)."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,11 @@ class MultiResolutionSTFTDistance(nn.Module):
     """
 
     def __init__(self, resolutions: Sequence[tuple[int, int, int]] = RESOLUTIONS) -> None:
-        """Args: resolutions: n_fft, hop and Hann window of each, samples."""
+        """Makes the transforms.
+
+        Args:
+            resolutions: n_fft, hop and Hann window of each, samples.
+        """
         super().__init__()
         self.sizes = [(n_fft, hop) for n_fft, hop, _ in resolutions]
         for i, (_, _, window) in enumerate(resolutions):

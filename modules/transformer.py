@@ -15,10 +15,15 @@ _CUDA_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class ResidualNorm(nn.LayerNorm):
-    """What follows each half of a block: dropout, the residual, layer norm. A GPU can do it in one kernel, compiled."""
+    """The end of each half of a block: dropout, residual, layer norm. Compiled, a GPU does it in one kernel."""
 
     def __init__(self, channels: int, dropout: float) -> None:
-        """Args: channels: C; dropout: on what is added to the residual."""
+        """Builds the layers.
+
+        Args:
+            channels: C.
+            dropout: on what is added to the residual.
+        """
         super().__init__(channels)
         self.dropout = nn.Dropout(dropout)
 

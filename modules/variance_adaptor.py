@@ -82,7 +82,7 @@ class VariancePredictor(nn.Module):
 
 
 class VarianceAdaptorOutput(NamedTuple):
-    """What the variance adaptor gives; pitch and energy are z-scores."""
+    """Output of the variance adaptor; pitch and energy are z-scores."""
 
     x: Tensor  # [B, T, C] float, 0 past the end of a row
     log_durations: Tensor  # [B, S] float32, predicted log(d + 1)

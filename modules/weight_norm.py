@@ -27,7 +27,8 @@ _SPECTRAL = {
 def add_weight_norm(module: nn.Module) -> None:
     """Weight-normalizes every convolution inside a module, in place; what it computes stays the same.
 
-    Raises: ValueError: a convolution is parametrized already.
+    Raises:
+        ValueError: a convolution is parametrized already.
     """
     for name, conv in list(module.named_modules()):
         if isinstance(conv, CONVOLUTIONS):
@@ -45,7 +46,8 @@ def load_fused(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         module: after add_weight_norm.
         state: fused weights by name (`conv_pre.weight`), as fused_state_dict gives them.
 
-    Raises: ValueError: a tensor is missing, unexpected or misshapen; all are named, and nothing was changed.
+    Raises:
+        ValueError: a tensor is missing, unexpected or misshapen; all are named, and nothing was changed.
     """
     expected = {key: value.shape for key, value in fused_state_dict(module).items()}
     faults = [f"missing {key}" for key in expected.keys() - state.keys()]
@@ -69,7 +71,8 @@ def fused_state_dict(module: nn.Module) -> dict[str, Tensor]:
     Args:
         module: after add_weight_norm.
 
-    Returns: copies, on the module's device.
+    Returns:
+        copies, on the module's device.
     """
     fused: dict[str, Tensor] = {}
     weights = {f"{name}.{_G}".removeprefix("."): conv for name, conv in _normed(module)}
@@ -88,7 +91,8 @@ def fold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: in today's names or those of torch.nn.utils.weight_norm.
 
-    Returns: float32 weights, everything else as it was; a g or v without a fitting partner stays, as an extra key.
+    Returns:
+        float32 weights, everything else as it was; a g or v without a fitting partner stays, as an extra key.
     """
     folded = dict(state)
     for g_name, v_name in ((_LEGACY_G, _LEGACY_V), (_G, _V)):

@@ -17,9 +17,9 @@ LAYOUT = f"recordings ({', '.join(AUDIO_SUFFIXES)}), in folders of any depth"
 def read(root: Path, name: str) -> Corpus:
     """Finds every recording in a folder and the folders inside it; what is hidden is left alone.
 
-    An id is the path inside the folder with "_" for what stands between its parts: `ann/day 1/take3.flac` is
+    An id is the path inside the folder with "_" between its parts: `ann/day 1/take3.flac` is
     `ann_day_1_take3`. Where several paths would get the same id, each gets a hash of its path besides. The speaker is
-    the topmost folder, or the corpus where a recording lies in none.
+    the topmost folder, or the corpus if a recording is in none.
 
     Args:
         root: the folder.
@@ -53,7 +53,7 @@ def _recordings(root: Path, name: str) -> list[Path]:
     for folder, folders, files in os.walk(root, onerror=fail, followlinks=True):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else sorted(inner for inner in folders if not inner.startswith("."))
-        if real in seen:  # two links to one folder, or a link back to where it stands
+        if real in seen:  # two links to one folder, or a link to a folder above it
             continue
         seen.add(real)
         found += [

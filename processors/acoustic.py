@@ -25,7 +25,7 @@ from utils.utterance import Utterance
 
 
 class AlignerInputs(NamedTuple):
-    """What the aligner learns from, of one utterance: nothing that depends on an alignment."""
+    """The aligner's training data of one utterance; nothing of it depends on an alignment."""
 
     phones: list[str]  # the front end's tokens
     words: list[tuple[str, int]]  # each word and how many of the phones, marks not counted, are its
@@ -99,7 +99,7 @@ class FeatureExtractor:
         return Extracted(facts, contiguous, [(what, "") for what in mended_audio] + mended)
 
     def aligner_inputs(self, utterance: Utterance) -> AlignerInputs:
-        """What the aligner needs of one utterance.
+        """Computes the aligner's training data of one utterance.
 
         Raises:
             SkipUtterance: it cannot be used, or nobody speaks in it; the reason says why.

@@ -15,7 +15,7 @@ from processors.skip import SkipUtterance
 from utils.audio_io import to_pcm16
 
 # Of a frame's log mel, mean over the bands: 0.9 dB. Of 32 clips of LJSpeech none moves by more than 3e-5 where it is
-# computed in float64, nor by more than 0.06 where it is dithered anew; 1 ms of delay makes 0.13 at least.
+# computed in float64, nor by more than 0.06 where it is dithered again; 1 ms of delay makes 0.13 at least.
 TOLERANCE = 0.1
 MEND = "put the old one back, or run stages 1 and 2 of the acoustic model again"
 
@@ -24,7 +24,11 @@ class AlignedAudio:
     """Reads recordings as stage 1 did."""
 
     def __init__(self, config: AudioConfig) -> None:
-        """Args: config: the preprocess section that the features were made with."""
+        """Makes the spectrogram to compare recordings with.
+
+        Args:
+            config: the preprocess section that the features were made with.
+        """
         self._config = config
         self._spectrogram = MelSpectrogram(**asdict(config.mel))
 

@@ -11,7 +11,7 @@ from utils.audio_io import AudioError, mix_down, read_audio, resample
 
 SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of a 16-bit recording chain, nothing is spoken there
 FULL_SCALE = 0.9999  # 32,765 of 32,768: what a clipping converter writes
-CLIPPED_RUN = 4  # so many neighboring samples at full scale are no natural peak
+CLIPPED_RUN = 4  # this many neighboring samples at full scale are no natural peak
 
 
 def load_waveform(path: Path, sample_rate: int, max_seconds: float) -> tuple[np.ndarray, list[str]]:

@@ -1,4 +1,4 @@
-"""Where each phone lies: phones and their durations in mel frames.
+"""Phones and their durations in mel frames.
 
 `utterance_alignment` is the one place that durations come from. It reads TextGrids: the corpus' own, or those that the
 aligner of models/aligner wrote before.
@@ -23,7 +23,7 @@ _NOISES = frozenset({"spn"})
 
 
 class Alignment(NamedTuple):
-    """What is heard between the first phone's start and the last phone's end."""
+    """The phones from the first phone's start to the last phone's end."""
 
     labels: list[str]  # phones as the aligner names them; pauses inside are "sp" or "spn"
     durations: np.ndarray  # int32 [len(labels)], frames
@@ -71,7 +71,7 @@ def align(intervals: Sequence[Interval], sample_rate: int, hop_size: int, num_fr
         intervals: neighbors in order, without gaps.
         sample_rate: Hz.
         hop_size: samples between frames.
-        num_frames: frames that there are; no boundary lies beyond.
+        num_frames: of the recording; no boundary is beyond.
 
     Raises:
         SkipUtterance: there is no phone, or there are more phones than frames.

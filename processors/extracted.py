@@ -1,4 +1,4 @@
-"""What a worker finds in one utterance, whatever the kind of features."""
+"""The features of one utterance, of any kind."""
 
 from __future__ import annotations
 

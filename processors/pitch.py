@@ -22,7 +22,7 @@ Extractor = Callable[[np.ndarray, int, int, float, float], np.ndarray]
 
 
 def _world(wav: np.ndarray, hop_size: int) -> np.ndarray:
-    """WORLD's frame t lies at sample t * hop_size, a mel frame's middle half a hop later: the start is cut off."""
+    """WORLD's frame t is at sample t * hop_size, the middle of a mel frame half a hop later: the start is cut off."""
     return np.ascontiguousarray(wav[hop_size // 2 :], dtype=np.float64)
 
 

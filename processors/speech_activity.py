@@ -1,4 +1,4 @@
-"""Where in a recording somebody speaks: found from the recording alone, before anything is known of its phones.
+"""The speech in a recording: found from the recording alone, before anything is known of its phones.
 
 Silence at the ends of a recording and long pauses inside it mislead an aligner: they can be most of the recording, and
 the text does not mention them.
@@ -22,7 +22,7 @@ _REACH = 0.25  # s; a weaker sound that is farther from a strong one is no conso
 _SMOOTHING = 0.05  # s
 _SHORTEST_SILENCE = 0.2  # s; shorter ones are closures of stops, and pauses that an aligner has no trouble with
 _SHORTEST_SPEECH = 0.06  # s; a shorter sound between two silences is a click
-_MARGIN = 0.15  # s of a silence that are kept on each side of speech: soft sounds lie there
+_MARGIN = 0.15  # s of a silence that are kept on each side of speech: it can hold soft sounds
 _STEADY_WINDOW = 0.4  # s over which speech changes, and a hum does not
 _STEADY = 0.35  # nats, the standard deviation over that window, on average over bands
 
@@ -88,7 +88,7 @@ def find_silences(mel: np.ndarray, seconds_per_frame: float) -> list[Silence] | 
 
 
 def cut_silences(mel: np.ndarray, silences: Sequence[Silence]) -> np.ndarray:
-    """What is left of a recording.
+    """Cuts the silences out of a recording.
 
     Args:
         mel: [T, ...].

@@ -10,7 +10,7 @@ MARGIN = 2  # frames kept beside what is loud enough (23 ms at the default hop):
 def trim_silence(wav: np.ndarray, hop_size: int, trim_db: float | None) -> np.ndarray:
     """Cuts silence off both ends, in whole frames of hop_size samples counted from the recording's start.
 
-    So the mel frames of what is left lie where those of the whole recording do.
+    So the mel frames of the rest are at the same positions as those of the whole recording.
 
     Args:
         wav: float32 [N].

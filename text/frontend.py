@@ -45,7 +45,7 @@ class Word(NamedTuple):
 
 
 class Pronunciation(NamedTuple):
-    """What a text becomes."""
+    """The phones of a text, with its words."""
 
     text: str
     normalized: str

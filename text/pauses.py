@@ -14,7 +14,7 @@ def place_marks(spoken: Sequence[str], written: Sequence[str]) -> list[tuple[str
     """Merges the phones of an alignment with the marks of the text that was read.
 
     The two need not agree: an aligner's dictionary may differ from the front end, lack stress, know a word as "spn"
-    only. Phones are matched without stress; a mark may take any pause of the stretch in which it can lie.
+    only. Phones are matched without stress; a mark may take any pause of the stretch that it can be in.
 
     Args:
         spoken: the labels of a TextGrid's phones tier in order; "", "sp", "sil" and "spn" are pauses.
@@ -23,10 +23,10 @@ def place_marks(spoken: Sequence[str], written: Sequence[str]) -> list[tuple[str
     Returns:
         Tokens in order, each with its index in `spoken`. Every label of `spoken` is there once: phones as they are,
         a pause under the name of the mark that is written there, else "sp" ("spn" stays, it stands for a word).
-        A mark where nobody paused stands with the index None: it lasts no frame.
+        A mark without a pause has the index None: it lasts no frame.
     """
     spoken_at = [index for index, label in enumerate(spoken) if not is_pause(label)]
-    # A pause lies before the spoken phone of its position; several may share one position.
+    # A pause is before the spoken phone of its position; several may share one position.
     pauses: dict[int, list[int]] = {}
     position = 0
     for index, label in enumerate(spoken):
@@ -93,7 +93,7 @@ def _boundaries(spoken: list[str], written: list[str]) -> tuple[list[int], list[
             else:
                 share = (i - i1) / (i2 - i1) if i2 > i1 else 1.0
                 spans = (j1, j2, j1 + round(share * (j2 - j1)))
-            if i == i1 and i1 > 0:  # this boundary also ends the stretch before: it may lie on either side
+            if i == i1 and i1 > 0:  # this boundary also ends the stretch before: it may belong to either
                 low[i], high[i] = min(low[i], spans[0]), max(high[i], spans[1])
             else:
                 low[i], high[i], guess[i] = spans

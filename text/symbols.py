@@ -18,7 +18,7 @@ PHONES: tuple[str, ...] = tuple(sorted([*VOWELS, *CONSONANTS, *(vowel + digit fo
 # "sp" is a pause where no mark is written; "spn" and "sil" are names that aligners use.
 PAUSES = ("sp", "spn", "sil")
 
-# One token a mark that is heard differently; "-" stands for every dash. The front end maps brackets to ","
+# One token for each mark that sounds different; "-" is any dash. The front end maps brackets to ","
 # and an ellipsis to "." or "-", so that no token is too rare to be learned from a day of speech.
 MARKS = (",", ".", "?", "!", ";", ":", "-")
 

@@ -39,7 +39,7 @@ def read_jsonl(path: Path) -> list[Any]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to make it") from None
     except ValueError as error:
-        raise UserError(f"{path}, line {len(rows) + 1}: {error}; run stage 1 again to make it anew") from None
+        raise UserError(f"{path}, line {len(rows) + 1}: {error}; run stage 1 again to rebuild it") from None
     return rows
 
 

@@ -30,7 +30,12 @@ class OutputNames:
     """Names in one folder that are not taken by its files nor by this run: taken ones get -2, -3 and so on."""
 
     def __init__(self, folder: Path, suffixes: tuple[str, ...]) -> None:
-        """Args: folder, which may not exist yet; suffixes of the files that a name stands for, such as ".wav"."""
+        """Remembers the names in a folder.
+
+        Args:
+            folder: may not exist yet.
+            suffixes: of the files with a name, such as ".wav".
+        """
         self.folder, self.suffixes = folder, suffixes
         self._used: set[str] = set()
         self.renamed: list[str] = []  # the names that got a number

@@ -1,4 +1,4 @@
-"""What the programs in bins/ share: a user's mistake is one line on standard error, never a traceback."""
+"""Runs the programs in bins/: a user's mistake is one line on standard error, never a traceback."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], None], interrupted: str) -> None:
-    """Runs a program; an error that the user can mend ends it with its message and its exit code.
+    """Runs a program; an error that the user can fix ends it with its message and its exit code.
 
     Args:
         main: the program. Errors with an `exit_code` (UserError, ConfigError) and those of files are the user's; any

@@ -58,7 +58,7 @@ class Progress:
             )
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Counts further; `note` stands behind the figures (a loss, say)."""
+        """Counts further; `note` follows the figures (a loss, for example)."""
         self._done += count
         self._note = note
         if self._bar is not None:

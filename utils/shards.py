@@ -1,7 +1,7 @@
 """Shards: the features of some utterances in one safetensors file, with what was found on the way.
 
 Keys are `<utt_id>.<feature>`; `FEATURES` lists the features. One metadata entry holds a JSON object, the header; a
-single entry, because safetensors keeps several in no fixed order and equal shards shall have equal bytes.
+single entry, because safetensors keeps several in no fixed order, and equal shards must have equal bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def shard_name(index: int) -> str:
 
 
 def shard_path(folder: Path, name: str) -> Path:
-    """Where a shard lies inside the folder of shards."""
+    """The path of a shard in the folder of shards."""
     return folder / f"{name}.safetensors"
 
 
@@ -98,14 +98,18 @@ def read_features(path: Path, utt_ids: Iterable[str], features: Iterable[str] = 
             keys = [feature_key(utt_id, feature) for utt_id in utt_ids for feature in features]
             return {key: shard.get_tensor(key) for key in keys}
     except (OSError, SafetensorError) as error:
-        raise ShardError(f"{path}: {error}; run stage 1 again to make it anew") from error
+        raise ShardError(f"{path}: {error}; run stage 1 again to rebuild it") from error
 
 
 class ShardReader:
     """The shards of one folder of features, for training: memory-mapped, opened when something of them is asked for."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Args: data_dir: what stage 1 wrote; the shards are in its folder `shards`."""
+        """Opens no file yet.
+
+        Args:
+            data_dir: what stage 1 wrote; the shards are in its folder `shards`.
+        """
         self._folder = data_dir / SHARDS
         self._open: dict[str, Any] = {}
 

@@ -35,7 +35,7 @@ class Mended(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """What a reader found."""
+    """The utterances of a corpus, as its reader returns them."""
 
     utterances: list[Utterance]  # ids are unique
     skipped: list[Skipped]

@@ -31,7 +31,7 @@ WORDS = "the small dog ran home over a cold river and we saw green birds sing un
 
 
 class Lengths(NamedTuple):
-    """What the utterances are to be like."""
+    """Lengths of the utterances."""
 
     source: str  # where that is known from
     seconds: np.ndarray  # [N]

@@ -1,4 +1,4 @@
-"""How fast stage 3 is: each network alone, and a sentence from its text to its waveform."""
+"""The speed of stage 3: each network alone, and a sentence from its text to its waveform."""
 
 from __future__ import annotations
 

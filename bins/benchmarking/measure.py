@@ -36,7 +36,11 @@ class Sections:
     """Adds up the time spent in named sections; on a GPU by events in its queue, so that nothing waits for it."""
 
     def __init__(self, device: torch.device) -> None:
-        """Args: device: where the work is done."""
+        """Prepares the stopwatches.
+
+        Args:
+            device: where the work is done.
+        """
         self.device = device
         self._seconds: dict[str, float] = {}
         self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []

@@ -1,4 +1,4 @@
-"""How fast stage 1 is: features from recordings, and the aligner."""
+"""The speed of stage 1: features from recordings, and the aligner."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def _about(on_gpu: bool) -> Record:
 
 
 def _output(command: Sequence[str]) -> str:
-    """What a command prints; nothing where it fails."""
+    """The output of a command; empty if it fails."""
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

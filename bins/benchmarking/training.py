@@ -1,4 +1,4 @@
-"""How fast stage 2 is: the trainer's own steps."""
+"""The speed of stage 2: the trainer's own steps."""
 
 from __future__ import annotations
 

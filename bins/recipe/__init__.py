@@ -1,1 +1,1 @@
-"""What a run.sh starts: a recipe's command line and its stages."""
+"""The command line and the stages of a recipe."""

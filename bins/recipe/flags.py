@@ -72,25 +72,41 @@ RECORDINGS_OF = DATASET._replace(meaning="the data set to take recordings from (
 
 
 def check_workers(args: argparse.Namespace) -> None:
-    """Raises: UserError: stage 1 would have no process to work in."""
+    """Checks the combination of flags.
+
+    Raises:
+        UserError: stage 1 would have no process to work in.
+    """
     if args.num_workers is not None and args.num_workers < 1:
         raise UserError(f"--num_workers: must be at least 1, got {args.num_workers}", 2)
 
 
 def check_weights(args: argparse.Namespace) -> None:
-    """Raises: UserError: fine-tuning has no weights to start from."""
+    """Checks the combination of flags.
+
+    Raises:
+        UserError: fine-tuning has no weights to start from.
+    """
     if args.resume_type == "finetune" and args.resume_from_ckpt_path is None:
         raise UserError("--resume_type finetune needs --resume_from_ckpt_path: the weights to start from", 2)
 
 
 def check_start(args: argparse.Namespace) -> None:
-    """Raises: UserError: the stage finetune has nothing to start or to continue from."""
+    """Checks the combination of flags.
+
+    Raises:
+        UserError: the stage finetune has nothing to start or to continue from.
+    """
     if args.resume_from_ckpt_path is None and not args.resume:
         raise UserError("stage finetune needs --resume_from_ckpt_path", 2)
 
 
 def check_texts(args: argparse.Namespace) -> None:
-    """Raises: UserError: it is not clear what to speak."""
+    """Checks the combination of flags.
+
+    Raises:
+        UserError: it is not clear what to speak.
+    """
     if args.infer_text is not None and args.infer_file is not None:
         raise UserError("--infer_text and --infer_file exclude each other", 2)
     if args.infer_text is not None:
@@ -105,7 +121,11 @@ def check_texts(args: argparse.Namespace) -> None:
 
 
 def check_recordings(args: argparse.Namespace) -> None:
-    """Raises: UserError: it is not clear what a vocoder is to speak."""
+    """Checks the combination of flags.
+
+    Raises:
+        UserError: it is not clear what a vocoder is to speak.
+    """
     _need(args, *(("infer_dir",) if args.infer_mode == "folder" else ("infer_dataset", "infer_testing_set", "config")))
 
 

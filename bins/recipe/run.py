@@ -1,4 +1,4 @@
-"""What a run.sh starts, as `run.py KIND RUN.SH [flags]`: checks a recipe's flags and runs its stages in order."""
+"""Checks a recipe's flags and runs its stages in order: run.sh starts it as `run.py KIND RUN.SH [flags]`."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,12 @@ class Recipe:
     """
 
     def __init__(self, kind: str, script: str) -> None:
-        """Args: kind: a key of KINDS; script: the recipe's run.sh, as the user typed it."""
+        """Reads the recipe's files.
+
+        Args:
+            kind: a key of KINDS.
+            script: the recipe's run.sh, as the user typed it.
+        """
         self.kind, self.script = kind, script
         self.path = Path(script).resolve()
         self.config = (self.path.parent / "exp_config.json").relative_to(ROOT)
@@ -57,7 +62,7 @@ class Recipe:
         self.flags = declared | {"config": flags.CONFIG._replace(default=str(self.config))}
 
     def help(self) -> str:
-        """What the comment at the head of run.sh says, and every flag."""
+        """The comment at the top of run.sh, and every flag."""
         lines = self.path.read_text(encoding="utf-8").splitlines()[1:]
         text = [line[2:] for line in takewhile(lambda line: line.startswith("#"), lines)]
         text += ["", "Flags (--flag VALUE or --flag=VALUE):"]
@@ -152,7 +157,7 @@ class Recipe:
             sys.exit(process.returncode if process.returncode > 0 else 128 - process.returncode)
 
     def next_step(self) -> str:
-        """What to tell the user after the last stage.
+        """The message after the last stage.
 
         Raises:
             ConfigError: the configuration is wrong.

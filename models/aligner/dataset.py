@@ -37,7 +37,7 @@ class AlignerDataset(torch.utils.data.Dataset):
         """Takes note of the utterances.
 
         Args:
-            folder: where the shards lie.
+            folder: of the shards.
             records: of `processors.stage1.aligner_inputs`. An utterance with more tokens than frames is left out and
                 listed in `crowded`.
         """
@@ -101,9 +101,11 @@ class AlignerSubset(torch.utils.data.Dataset):
     """Some rows of a data set; a batch's `index` still counts those of the whole."""
 
     def __init__(self, whole: AlignerDataset, rows: Sequence[int]) -> None:
-        """Args:
-        whole: the data set.
-        rows: of it, in the order that they have here.
+        """Chooses utterances.
+
+        Args:
+            whole: the data set.
+            rows: of it, in the order that they have here.
         """
         self.whole, self.rows = whole, rows
         self.lengths = [whole.lengths[row] for row in rows]

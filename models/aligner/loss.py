@@ -1,4 +1,4 @@
-"""What the aligner is trained on: all monotonic paths at first, the best one more and more."""
+"""The loss of the aligner: over all monotonic paths at first, and increasingly over the best one."""
 
 import torch
 import torch.nn.functional as F

@@ -70,7 +70,7 @@ class Aligner(nn.Module):
             return F.log_softmax(scores.masked_fill(phones_padding.unsqueeze(1), IMPOSSIBLE), dim=2)
 
     def symbol_log_probs(self, symbol_ids: Tensor, mel: Tensor, mel_lengths: Tensor) -> Tensor:
-        """Which of some symbols each frame sounds like, wherever the text has them and without the prior.
+        """Log probabilities of some symbols at each frame, without the order of the text and the prior.
 
         Args:
             symbol_ids: [N] int64.

@@ -1,4 +1,4 @@
-"""Which alignments to distrust: numbers for each utterance, against the corpus' own and against fixed limits."""
+"""Scores of alignments, to find the wrong ones: compared with the rest of the corpus and with fixed limits."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Score(NamedTuple):
-    """How an alignment looks."""
+    """Scores of one alignment."""
 
     fit: float  # mean over phones, without pauses, of the log probability that its frames sound like it; 0 is best
     longest_phone: float  # s
@@ -59,7 +59,7 @@ def utterance_score(
 
 
 def doubts(score: Score) -> list[str]:
-    """What is wrong with an alignment, whatever the rest of the corpus looks like; empty where nothing is."""
+    """Reasons to distrust an alignment, independent of the rest of the corpus; empty if there are none."""
     found = []
     if score.one_frame_share > MOST_ONE_FRAME:
         found.append(f"{score.one_frame_share:.0%} of its phones last one frame")
@@ -75,7 +75,7 @@ def doubts(score: Score) -> list[str]:
 
 
 def misfits(fits: Sequence[float]) -> list[float]:
-    """How many standard deviations each fit lies below the median, 0 where above.
+    """The standard deviations that each fit is below the median; 0 above it.
 
     The deviation is the median's (1.4826 times the median absolute deviation), which a few misread texts do not move.
     It is at least 0.02, so that a corpus of nearly equal fits has no outlier.

@@ -1,4 +1,4 @@
-"""Trains an aligner on a corpus and writes its TextGrids; what a killed run has done is not done again."""
+"""Trains an aligner on a corpus and writes its TextGrids; the work of a killed run is not repeated."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def aligner_config(preprocess: PreprocessConfig) -> ExpConfig:
 
 
 def train_aligner(config: ExpConfig, dataset: AlignerDataset, folder: Path, inputs: str) -> Aligner:
-    """Trains, or goes on from where a killed run on the same inputs was.
+    """Trains, or resumes a killed run on the same inputs.
 
     Args:
         config: of `aligner_config`.
@@ -79,7 +79,7 @@ def train_aligner(config: ExpConfig, dataset: AlignerDataset, folder: Path, inpu
         OSError: a checkpoint cannot be written.
     """
     mark = folder / "inputs.json"
-    # Whatever changes the steps makes them other ones: nothing of the old may be gone on from.
+    # Never resume a checkpoint that was made with other settings.
     text = json.dumps([VERSION, inputs, dataclasses.asdict(config)["train"]])
     if not mark.is_file() or mark.read_text(encoding="utf-8") != text:
         shutil.rmtree(folder, ignore_errors=True)
@@ -180,7 +180,7 @@ def draw_pictures(dataset: AlignerDataset, found: Sequence[Aligned], folder: Pat
 
 
 class Learned(NamedTuple):
-    """What `learn` found."""
+    """The result of `learn`."""
 
     scores: dict[str, Score]  # by utterance id
     crowded: list[tuple[str, str]]  # ids of utterances with more phones than frames, and what was found

@@ -29,7 +29,7 @@ class Tokens(NamedTuple):
 
     @property
     def optional(self) -> list[bool]:
-        """Which tokens may last no frame."""
+        """The tokens that may last no frame."""
         return [word < 0 for word in self.word_of]
 
 

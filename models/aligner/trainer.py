@@ -20,7 +20,7 @@ from models.training.trainer import Trainer
 from utils.logging import logger
 
 # Training has three parts. In the first, of fixed length, the losses change: the first guess fades, the binarization
-# comes in. In the second they are what they are, and it goes on, block after block, until the validation loss has
+# comes in. In the second they are what they are, and training continues, block by block, until the validation loss has
 # flattened. In the third the learning rate falls to almost nothing, which lowers the loss more than all blocks do.
 # In steps, the same for 6 utterances and for 13,100:
 _WARMUP = 50  # to the full learning rate
@@ -35,7 +35,7 @@ _FINAL_RATE = 0.02  # of the full learning rate, at the last step
 
 _STARTED_FROM = 300  # utterances that the first guess is made from: more do not make it better
 _VALIDATED = 64  # utterances at most
-_HELD_OUT = 10  # one in so many is validated on and not trained on ...
+_HELD_OUT = 10  # one in this many is used for validation and not for training ...
 _SMALL = 100  # ... where there are this many
 
 
@@ -85,18 +85,18 @@ class AlignerTrainer(Trainer):
         return self.config.train.adam.lr * min(1.0, step / _WARMUP) * (1 - (1 - _FINAL_RATE) * fallen)
 
     def guess_weight(self, step: int) -> float:
-        """How much the first guess counts: less and less, then nothing."""
+        """The weight of the first guess: it falls to 0."""
         return max(0.0, 1 - step / _GUESS_ENDS)
 
     def binarization_weight(self, step: int) -> float:
-        """How much the own best path counts: nothing until it can be believed, then more and more up to 1.
+        """The weight of the model's best path: 0 until it is reliable, then rising to 1.
 
         The paper's warm-up (arXiv:2108.10447, sec. 2.4), over steps instead of epochs.
         """
         return min(1.0, max(0.0, (step - _GUESS_ENDS) / (_BINARIZATION_ENDS - _GUESS_ENDS)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Also says how long training goes on."""
+        """Also decides how long training continues."""
         return {**super().state_dict(), "steady_until": self.steady_until}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -154,7 +154,7 @@ class AlignerTrainer(Trainer):
         return {"total": total, **losses}
 
     def _first_guess(self) -> FlatStart:
-        """Made when it is first needed: a run that goes on late needs none."""
+        """Made when it is first needed: a run that resumes late needs none."""
         if self.guess is None:
             symbols, device = self.train_set.symbols, self.accelerator.device
             guess = FlatStart(len(symbols), symbols.ids([PAUSE])[0], self.config.preprocess.n_mel, device)

@@ -1,3 +1,3 @@
-"""What finished alignments were made with. Light: stage 1 asks before it imports anything heavy."""
+"""The version of the aligner, in a module without imports: stage 1 reads it before it loads torch."""
 
-VERSION = 3  # raise it with every change of the aligner that changes its results: they are then made anew
+VERSION = 3  # increase it with every change of the aligner that changes its results: they are then made again

@@ -1,4 +1,4 @@
-"""Which utterances form a batch, and in which order: a pure function of (seed, epoch)."""
+"""The batches of an epoch and their order: a pure function of (seed, epoch)."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -21,17 +21,19 @@ def collate(items: Sequence[Batch]) -> Batch:
 
 
 class StepSampler:
-    """What samplers share: an epoch is a row of optimizer steps, of which each process takes its own batches.
+    """A sampler of batches: an epoch is a sequence of optimizer steps, and each process takes its batches of a step.
 
     It is iterated as a DataLoader's `batch_sampler`.
     """
 
     def __init__(self, batch_size: int, seed: int, num_processes: int, process_index: int, accumulation: int) -> None:
-        """Args:
-        batch_size: items a batch and process.
-        seed: decides the order together with the epoch.
-        num_processes, process_index: the processes that share a step, and which one this is.
-        accumulation: batches that a process adds up for a step.
+        """Settles the size of a step.
+
+        Args:
+            batch_size: items a batch and process.
+            seed: decides the order together with the epoch.
+            num_processes, process_index: the processes that share a step, and which one this is.
+            accumulation: batches that a process adds up for a step.
         """
         self.batch_size = batch_size
         self.seed = seed
@@ -58,7 +60,7 @@ class StepSampler:
         raise NotImplementedError
 
     def _own_batches(self, step: np.ndarray) -> Iterator[np.ndarray]:
-        """What this process takes of a step's items, batch after batch."""
+        """The batches of this process among a step's items."""
         for part in range(self.process_index * self.accumulation, (self.process_index + 1) * self.accumulation):
             yield step[part :: self.parts]
 
@@ -89,13 +91,15 @@ class LengthBucketSampler(StepSampler):
         accumulation: int = 1,
         max_batch_frames: int | None = None,
     ) -> None:
-        """Args:
-        lengths: frames of each utterance.
-        batch_size: utterances a batch and process, where frames do not decide.
-        seed: decides the order together with the epoch.
-        num_processes, process_index: the processes that share the utterances, and which one this is.
-        accumulation: batches that a process adds up for a step.
-        max_batch_frames: the most frames of a batch, padding counted; None: `batch_size` decides.
+        """Sorts utterances into steps.
+
+        Args:
+            lengths: frames of each utterance.
+            batch_size: utterances a batch and process, where frames do not decide.
+            seed: decides the order together with the epoch.
+            num_processes, process_index: the processes that share the utterances, and which one this is.
+            accumulation: batches that a process adds up for a step.
+            max_batch_frames: the most frames of a batch, padding counted; None: `batch_size` decides.
 
         Raises:
             ValueError: there are fewer utterances than batches in a step, or one is longer than max_batch_frames.
@@ -116,8 +120,8 @@ class LengthBucketSampler(StepSampler):
             self._cuts = self._cut_by_frames(max_batch_frames)
 
     def _cut_by_frames(self, limit: int) -> list[int]:
-        """Where steps begin and end among the utterances of an epoch in order of their noisy lengths."""
-        # The rest is random. Whichever it is, at no place stands a longer one than if the shortest were left out.
+        """The indices at which steps begin and end, in an epoch sorted by noisy length."""
+        # The rest is random. At every position, leaving out the shortest utterances gives the longest possible one.
         longest = np.sort(self.lengths)[self._rest :]
         if longest[-1] > limit:
             raise ValueError(f"an utterance of {longest[-1]:.0f} frames does not fit into a batch of {limit}")

@@ -1,4 +1,4 @@
-"""Which crops of which clips form a batch: a pure function of (seed, epoch)."""
+"""The crops of clips that form a batch: a pure function of (seed, epoch)."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -32,12 +32,14 @@ class CropSampler(StepSampler):
         process_index: int = 0,
         accumulation: int = 1,
     ) -> None:
-        """Args:
-        lengths: one of each clip; only how many there are matters here.
-        batch_size: crops a batch and process.
-        seed: decides order and places together with the epoch.
-        num_processes, process_index: the processes that share the crops, and which one this is.
-        accumulation: batches that a process adds up for a step.
+        """Settles the size of a step.
+
+        Args:
+            lengths: one of each clip; only how many there are matters here.
+            batch_size: crops a batch and process.
+            seed: decides order and places together with the epoch.
+            num_processes, process_index: the processes that share the crops, and which one this is.
+            accumulation: batches that a process adds up for a step.
 
         Raises:
             ValueError: there is no clip.

@@ -17,7 +17,7 @@ MOST_RECORDINGS = 256
 
 
 class Recorder(Protocol):
-    """What makes recordings."""
+    """Records work, to repeat it later."""
 
     def running(self) -> Any:
         """A context around every step, recorded or not."""
@@ -41,10 +41,12 @@ class StepGraphs:
     """
 
     def __init__(self, step: Step, recorder: Recorder) -> None:
-        """Args:
-        step: takes batches (NamedTuples of tensors) and counts, and gives figures, all on the device. What else it
-            depends on and changes must lie in tensors that stay where they are.
-        recorder: CudaRecorder, where it is not a test.
+        """Records nothing yet.
+
+        Args:
+            step: takes batches (NamedTuples of tensors) and counts, and gives figures, all on the device. What else it
+                depends on and changes must be in tensors that keep their place in memory.
+            recorder: CudaRecorder, where it is not a test.
         """
         self._step, self._recorder = step, recorder
         self._recordings: dict[Any, _Recording | None] = {}  # by shapes; None: seen once
@@ -97,7 +99,11 @@ class CudaRecorder:
     """Records CUDA graphs, which share their memory: they run one after the other, and none needs another's values."""
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        """Args: optimizers: the step's, fused; their learning rates must be tensors on the device by then."""
+        """Makes a memory pool and a stream.
+
+        Args:
+            optimizers: the step's, fused; their learning rates must be tensors on the device by then.
+        """
         self._optimizers = optimizers
         self._pool = torch.cuda.graph_pool_handle()
         # Recording needs a stream that is not the default one, and the gradients' accumulation must always be on it.
@@ -115,7 +121,7 @@ class CudaRecorder:
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """See `Recorder.record`."""
         graph = torch.cuda.CUDAGraph()
-        # Threads that pin memory for the loader may go on meanwhile.
+        # Threads that pin memory for the loader may continue meanwhile.
         recording = torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local")
         with _nothing_is_collected(), self._optimizers_recordable(), recording:
             work()

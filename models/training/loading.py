@@ -1,4 +1,4 @@
-"""What a trainer is made with: the precision, which utterances form a batch, and where batches are made."""
+"""Parts of a trainer: precision, optimizer, sampler and loader."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make_loader(
     """A loader of the sampler's batches;
 
     Raises:
-        UserError: the data must lie on the device and do not fit.
+        UserError: the data must be on the device and do not fit.
     """
     if isinstance(dataset, CanBeResident) and should_be_resident(config.data_on_device, dataset, device):
         return ResidentLoader(dataset.on_device(device), sampler)

@@ -1,4 +1,4 @@
-"""What a training tells its user: the lines of the log, and errors with their remedy."""
+"""Messages of a training: the lines of its log, and errors with their remedy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,12 @@ def step_line(trainer: Training, losses: Mapping[str, float], speed: Speed) -> s
 
 
 def not_finite(trainer: Training, utt_ids: Sequence[str] | None) -> UserError:
-    """The loss became NaN or infinite. Args: utt_ids: of the step; None: they are those of another process."""
+    """The loss became NaN or infinite.
+
+    Args:
+        trainer: of the training.
+        utt_ids: of the step; None: they are those of another process.
+    """
     names = "those of another process" if utt_ids is None else ", ".join(utt_ids)
     return UserError(
         f"The loss became NaN or infinite near step {trainer.step + 1}. The utterances of that step: {names}. Look at "

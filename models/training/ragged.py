@@ -23,10 +23,10 @@ class Ragged:
 
         Args:
             lengths: of the rows.
-            device: where they are to lie.
+            device: of the values.
             dtype: of the values.
             shape: of a value, as in (80,) for a mel's frames.
-            padding: what stands where a row has nothing.
+            padding: the value past the end of a row.
         """
         ends = torch.tensor(lengths).cumsum(0)
         self._total = int(ends[-1])

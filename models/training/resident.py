@@ -1,4 +1,4 @@
-"""Training data that lie in the memory of the device: read once, and batches gathered there."""
+"""Training data in the memory of the device: they are read once, and batches are gathered there."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +12,7 @@ class ResidentData(Protocol):
     """The data of a split on a device."""
 
     def batch(self, chosen: Any) -> Any:
-        """What the data set's `collate` gives for the same items, bit for bit.
+        """The batch that `collate` makes of the same items, bit for bit.
 
         Fields of one number an utterance are on the host, which must know them; all others are on the device.
         """
@@ -31,10 +31,15 @@ class CanBeResident(Protocol):
 
 
 class ResidentLoader:
-    """A sampler's batches, gathered on the device; stands where a DataLoader would."""
+    """A sampler's batches, gathered on the device; used instead of a DataLoader."""
 
     def __init__(self, data: ResidentData, sampler: Iterable[Any]) -> None:
-        """Args: data: on the device; sampler: yields what each batch holds."""
+        """Wraps the data.
+
+        Args:
+            data: on the device.
+            sampler: yields what each batch holds.
+        """
         self.data, self.sampler = data, sampler
 
     def __iter__(self) -> Iterator[Any]:

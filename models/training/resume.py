@@ -1,4 +1,4 @@
-"""Where a training starts, and whether a checkpoint belongs to the experiment that would go on with it."""
+"""The checkpoint that a training resumes from, and whether it belongs to the experiment."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from utils.logging import logger
 def find_resume_point(
     exp_dir: Path, resume: bool, resume_from: Path | None, files: Sequence[str], first_process: bool = True
 ) -> Path | None:
-    """The checkpoint to go on from, or None to start; never a second run mixed into the first one's folder.
+    """The checkpoint to resume from, or None to start; two runs never share a folder.
 
     Args:
         exp_dir: the experiment's folder, which need not exist.
@@ -48,19 +48,19 @@ def find_resume_point(
     if first_process and exp_dir.exists() and not resume:
         at = f"is at step {existing[-1][0]:,}" if existing else "has no checkpoint yet"
         raise UserError(
-            f"The experiment {exp_dir} exists and {at}. Add --resume to go on with it, or give another --name.",
+            f"The experiment {exp_dir} exists and {at}. Add --resume to continue it, or give another --name.",
             exit_code=2,
         )
     if newest is None and (exp_dir / "best").is_dir():
         raise UserError(
-            f"{exp_dir} has no checkpoint to go on from, but best/, which a new start would overwrite. Give another "
+            f"{exp_dir} has no checkpoint to resume from, but best/, which a new start would overwrite. Give another "
             "--name, or delete the folder.",
             exit_code=2,
         )
     if newest is not None and _missing_files(newest, files):
         raise UserError(
             f"{newest} is damaged: {', '.join(_missing_files(newest, files))} missing. Delete this folder: --resume "
-            "then goes on from the one before it."
+            "then continues from the one before it."
         )
     if resume and newest is None:
         logger.warning("%s has no checkpoint to resume from: training starts at step 0.", exp_dir)
@@ -72,7 +72,7 @@ def _missing_files(checkpoint: Path, files: Sequence[str]) -> list[str]:
 
 
 def portable(config: ExpConfig) -> dict[str, object]:
-    """The resolved configuration without this machine's paths: an experiment's folder works wherever it lies."""
+    """The resolved configuration without this machine's paths: an experiment's folder works in any place."""
     values = to_dict(config)
     values["dataset_path"] = {}
     del values["log_dir"]
@@ -105,7 +105,7 @@ def check_same_data(data_dir: Path, checkpoint: Path, names: Sequence[str]) -> N
         before = checkpoint.parent.parent / name
         if before.is_file() and read_json(before) != read_json(data_dir / name):
             raise UserError(
-                f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were made anew from "
+                f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were made again from "
                 "another corpus, or by another checkpoint of the acoustic model. Train under another --name.",
                 exit_code=2,
             )

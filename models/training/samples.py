@@ -16,7 +16,11 @@ class Samples:
     """Writes the samples; a recording is written once."""
 
     def __init__(self, audio: AudioConfig) -> None:
-        """Args: audio: the preprocess section."""
+        """Remembers the rates.
+
+        Args:
+            audio: the preprocess section.
+        """
         self._sample_rate = audio.sample_rate
         self._seconds_per_frame = audio.hop_size / audio.sample_rate
         self._written: set[str] = set()

@@ -1,4 +1,4 @@
-"""How optimizer steps run, as train.compile says: as written, with fused kernels, as CUDA graphs, or both."""
+"""Runs optimizer steps as train.compile says: as written, with fused kernels, as CUDA graphs, or both."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StepRunner:
         self.graphs: StepGraphs | None = None
 
     def __str__(self) -> str:
-        """How steps run, for the log."""
+        """A description for the log."""
         return (", compiled" if self._fuses else "") + (", CUDA graphs" if self.graphs is not None else "")
 
     def fuse(self, modules: Iterable[nn.Module], dynamic: bool) -> None:

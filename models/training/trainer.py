@@ -111,7 +111,7 @@ class Trainer:
         raise NotImplementedError
 
     def counts(self, batch: Any) -> dict[str, int]:
-        """How many of each kind of thing that losses are means over the batch (still on the CPU) holds."""
+        """Counts the items of a batch (still on the CPU) that losses are means of."""
         raise NotImplementedError
 
     def losses(self, batch: Any, counts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -149,7 +149,7 @@ class Trainer:
         return batches
 
     def step_kind(self) -> Hashable:
-        """What the next step's kernels depend on beside the shapes of its batches."""
+        """Whatever else the next step's kernels depend on, beside the shapes of its batches."""
         return None
 
     def after_step(self) -> None:
@@ -166,7 +166,7 @@ class Trainer:
         )
 
     def best_weights(self) -> dict[str, Tensor]:
-        """What best/model.safetensors gets."""
+        """The weights for best/model.safetensors."""
         return self.accelerator.unwrap_model(self.model).state_dict()
 
     def save_more(self, folder: Path) -> None:
@@ -259,12 +259,12 @@ class Trainer:
         return type(batch)(*(tensor.to(device, non_blocking=True) for tensor in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands, and what the order of the batches depends on; part of a checkpoint."""
+        """The position of the training, and the settings that decide the order of batches; part of a checkpoint."""
         position = {name: getattr(self, name) for name in ("step", "epoch", "step_in_epoch", "best_loss")}
         return {**position, "order": self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to where `state_dict` stood, or to the start of its epoch where the batches are no longer the same."""
+        """Restores the position, or the start of its epoch if the batches are no longer the same."""
         for name in ("step", "epoch", "step_in_epoch", "best_loss"):
             setattr(self, name, state[name])
         now = self._order()
@@ -273,7 +273,7 @@ class Trainer:
         if changed:
             self.step_in_epoch = 0
             logger.warning(
-                "The batches are no longer those of the checkpoint (%s): its epoch begins again.", ", ".join(changed)
+                "The batches are no longer those of the checkpoint (%s): the epoch starts again.", ", ".join(changed)
             )
 
     def _share_buffers(self) -> None:
@@ -289,7 +289,7 @@ class Trainer:
         except Exception as error:  # torch, safetensors and accelerate each have errors of their own for a damaged file
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(
-                f"{checkpoint} cannot be loaded ({reason}). Delete this folder: --resume then goes on from the one "
+                f"{checkpoint} cannot be loaded ({reason}). Delete this folder: --resume then continues from the one "
                 "before it."
             ) from error
 

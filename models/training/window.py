@@ -1,4 +1,4 @@
-"""What happened since the last line of the log, and the sums that it is told with."""
+"""Sums over the steps since the last line of the log."""
 
 import time
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class BatchSize(NamedTuple):
-    """What a batch holds, known without asking the device."""
+    """Size of a batch, known without waiting for the device."""
 
     real: float  # units of progress (mel frames, for an acoustic model)
     padded: float  # the same with padding
 
 
 class Speed(NamedTuple):
-    """How fast training was."""
+    """The speed of training."""
 
     rate: float  # units of progress a second, of all processes
     ms_per_step: float
@@ -33,7 +33,7 @@ class Sums(dict[str, Tensor]):
 
 
 class Window:
-    """What happened since the last line of the log. Losses stay on the device until they are asked for."""
+    """Losses, sizes and times since the last line of the log. Losses stay on the device until they are read."""
 
     def __init__(self, device: torch.device) -> None:
         self.started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What an acoustic model's folder says of itself, read without PyTorch so that mistakes are named at once."""
+"""The description in an acoustic model's folder, read without PyTorch so that mistakes are reported at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ class Experiment(NamedTuple):
     """An experiment of this toolkit, or a published Amphion folder."""
 
     folder: Path  # as given: the whole experiment, or one checkpoint in it
-    root: Path  # where args.json lies
+    root: Path  # the folder with args.json
     published: bool  # an Amphion folder
     model_type: str  # a key of config.registry.MODELS
     model: Any  # its section, with max_seq_len; of a published folder: the defaults, its own is read with its weights

@@ -22,7 +22,7 @@ _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*$")
 
 
 class Piece(NamedTuple):
-    """What the model speaks in one go."""
+    """A part of a text that the model speaks in one pass."""
 
     phone_ids: list[int]
     pause_after: float  # seconds of silence before the next piece; 0 after a text's last
@@ -32,9 +32,14 @@ class TextReader:
     """Texts to pieces, for one experiment: its lexicon, its symbols, its limit of frames."""
 
     def __init__(self, experiment: Experiment, duration_control: float = 1.0) -> None:
-        """Args: experiment: what to speak with; duration_control: slow speech needs shorter pieces.
+        """Loads the front end.
 
-        Raises: UserError: the experiment's lexicon is there but cannot be used.
+        Args:
+            experiment: with the model that is to speak.
+            duration_control: slow speech needs shorter pieces.
+
+        Raises:
+            UserError: the experiment's lexicon is there but cannot be used.
         """
         self.experiment = experiment
         mel = experiment.preprocess

@@ -58,7 +58,14 @@ class Synthesizer:
     """An acoustic model and a vocoder that fit together. A text sounds the same alone and in any batch."""
 
     def __init__(self, model: AcousticModel, mel: MelSettings, vocoder: Vocoder, device: torch.device | str) -> None:
-        """Args: model; mel: its mel; vocoder: modules.griffin_lim or models.vocoder, on the device; device."""
+        """Moves the model to the device.
+
+        Args:
+            model.
+            mel: its mel.
+            vocoder: modules.griffin_lim or models.vocoder, on the device.
+            device.
+        """
         self.model = model.to(device).eval().requires_grad_(False)
         self.mel, self.vocoder, self.device = mel, vocoder, torch.device(device)
 
@@ -93,7 +100,7 @@ class Synthesizer:
     def _batches(
         self, pieces: list[tuple[int, int]], window: Sequence[Script], duration_control: float
     ) -> Iterator[list[tuple[int, int]]]:
-        """Cuts pieces, shortest first, into batches of at most so many padded phones; slow speech makes more frames."""
+        """Cuts pieces, shortest first, into batches with a limit on padded phones; slow speech makes more frames."""
         most = MAX_PHONES.get(self.device.type, MAX_PHONES["cpu"]) / max(duration_control, 1.0)
         batch: list[tuple[int, int]] = []
         for key in pieces:

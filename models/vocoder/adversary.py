@@ -20,7 +20,7 @@ class Adversary(nn.Module):
         raise NotImplementedError
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the discriminators are trained on (arXiv:2010.05646, eq. 1).
+        """The loss of the discriminators (arXiv:2010.05646, eq. 1).
 
         Args:
             real: [B, 1, N] recordings.
@@ -33,7 +33,7 @@ class Adversary(nn.Module):
         return discriminator_loss(*_halves(scores))
 
     def generator_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """What the generator is trained on (arXiv:2010.05646, eq. 2 and 4). The discriminators get no gradients.
+        """The adversarial losses of the generator (arXiv:2010.05646, eq. 2 and 4). The discriminators get no gradients.
 
         Args:
             real: [B, 1, N] recordings.

@@ -10,9 +10,11 @@ class WeightAverage:
     """An exponential moving average of a weight-normed generator's weights, kept fused and ready to synthesize."""
 
     def __init__(self, average: nn.Module, decay: float) -> None:
-        """Args:
-        average: holds the average, and its start.
-        decay: of the average, below 1; smaller in the first steps, so that the start is forgotten.
+        """Takes the start of the average.
+
+        Args:
+            average: holds the average, and its start.
+            decay: of the average, below 1; smaller in the first steps, so that the start is forgotten.
         """
         self.module = average.eval().requires_grad_(False)
         self.decay = decay

@@ -24,8 +24,8 @@ Part = Callable[[int, int], Tensor]  # first and last frame of an utterance -> i
 class ChunkedVocoder:
     """Callable: log-mels -> waveforms. An utterance sounds the same alone and in any batch, whole and in chunks."""
 
-    # Frames that are made at once on a CPU: so few that memory stays low, so many that the neighborhood of a chunk
-    # costs little.
+    # Frames per chunk on a CPU: few enough to keep memory low, many enough that the neighborhood of a chunk costs
+    # little.
     cpu_frames = 256
 
     def __init__(self, hop_size: int, context: tuple[int, int], mel: dict[str, float], source: str) -> None:
@@ -53,8 +53,10 @@ class ChunkedVocoder:
         raise NotImplementedError
 
     def parts(self, mel: Tensor) -> Part:
-        """What synthesizes parts of one utterance, mel [T, n_mel]; only `context` frames from its ends a part differs
-        from the whole."""
+        """Returns a function that synthesizes parts of one utterance, mel [T, n_mel].
+
+        A part differs from the whole only within `context` frames of its ends.
+        """
         raise NotImplementedError
 
     def check_mel(self, acoustic: MelSettings) -> None:
@@ -93,9 +95,11 @@ class ChunkedVocoder:
             mel: [B, T, n_mel] float32 log-mel, any content beyond a row's length.
             mel_lengths: [B] int64 frames.
 
-        Returns: a float32 waveform [mel_lengths[i] * hop_size] in -1..1 for each row, on the mel's device.
+        Returns:
+            a float32 waveform [mel_lengths[i] * hop_size] in -1..1 for each row, on the mel's device.
 
-        Raises: ValueError: a length is below 1 or above T.
+        Raises:
+            ValueError: a length is below 1 or above T.
         """
         lengths = mel_lengths.tolist()
         if not all(1 <= length <= mel.shape[1] for length in lengths):
@@ -120,7 +124,8 @@ class ChunkedVocoder:
         Args:
             mel: [T, n_mel] float32 log-mel, T at least 1.
 
-        Yields: float32 waveforms; one after the other they are what the whole mel gives, T * hop_size samples.
+        Yields:
+            float32 waveforms; one after the other they are what the whole mel gives, T * hop_size samples.
         """
         largest = self.cpu_frames if mel.device.type == "cpu" else GPU_FRAMES
         yield from self._chunks(mel, (min(FIRST_FRAMES << i, largest) for i in itertools.count()))
@@ -134,7 +139,7 @@ class ChunkedVocoder:
         return [wave[: length * self.hop_size] for wave, length in zip(waves, lengths, strict=True)]
 
     def _chunks(self, mel: Tensor, sizes: Iterable[int]) -> Iterator[Tensor]:
-        """The waveform of mel [T, n_mel] in chunks of so many frames, each made with the neighborhood that it hears."""
+        """The waveform of mel [T, n_mel] in chunks of these sizes in frames, each computed with its neighborhood."""
         part, total, start = self.parts(mel), len(mel), 0
         for size in sizes:
             end = min(start + size, total)

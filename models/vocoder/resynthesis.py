@@ -27,7 +27,7 @@ class Clip(NamedTuple):
 
 
 class Resynthesis(NamedTuple):
-    """What the vocoder made of a clip."""
+    """The resynthesis of a clip."""
 
     utt_id: str
     wav: np.ndarray  # float32 [T * hop_size]
@@ -35,15 +35,20 @@ class Resynthesis(NamedTuple):
 
 
 class Resynthesizer:
-    """Makes clips anew with a vocoder. The distance is the one that validation tells."""
+    """Resynthesizes clips with a vocoder. The distance is the one that validation reports."""
 
     def __init__(self, vocoder: Vocoder, device: torch.device | str) -> None:
-        """Args: vocoder: on the device; device."""
+        """Remembers the vocoder.
+
+        Args:
+            vocoder: on the device.
+            device.
+        """
         self.vocoder, self.device = vocoder, torch.device(device)
         self._spectrograms: tuple[MelSpectrogram, MelSpectrogram] | None = None
 
     def resynthesize(self, clips: Iterable[Clip]) -> Iterator[Resynthesis]:
-        """Makes clips anew, in their order.
+        """Resynthesizes clips, in their order.
 
         Args:
             clips: drawn as they are needed.
@@ -75,7 +80,7 @@ class Resynthesizer:
         return made
 
     def _mel(self, clip: Clip) -> Tensor:
-        """What the vocoder hears of a clip, [T, n_mel]."""
+        """The vocoder's input for a clip, [T, n_mel]."""
         if clip.mel is not None:
             return clip.mel.to(self.device)
         assert clip.wav is not None

@@ -1,4 +1,4 @@
-"""What the training of every vocoder shares: its clips, its validation, the average of its weights."""
+"""The training of any vocoder: its clips, its validation, the average of its weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How far two alignments of the same recordings lie apart."""
+"""The distance between two alignments of the same recordings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIGITS = str.maketrans("", "", "0123456789")
 
 
 def boundary_distances(first: Sequence[Interval], second: Sequence[Interval]) -> np.ndarray:
-    """How much later `second` has the boundaries that both have.
+    """The delays of the boundaries of `second` against the same ones of `first`.
 
     Phones are matched without stress, and pauses are none. A boundary is where a matched phone begins, and also where
     it ends if a pause follows in both.
@@ -43,7 +43,7 @@ def agreement(own: Mapping[str, Path], learned_dir: Path) -> dict[str, Any] | No
 
     Args:
         own: utterance id -> the corpus' TextGrid.
-        learned_dir: where learned ones lie, `<utt_id>.TextGrid`.
+        learned_dir: of the learned ones, `<utt_id>.TextGrid`.
 
     Returns:
         Absolute distances: mean and median in ms and the share beyond 75 ms, with the numbers of utterances and
@@ -56,7 +56,7 @@ def agreement(own: Mapping[str, Path], learned_dir: Path) -> dict[str, Any] | No
         try:
             distances = boundary_distances(read_phones(own[utt_id]), read_phones(learned_dir / f"{utt_id}.TextGrid"))
         except (OSError, TextGridError):
-            continue  # one of the two cannot be read: stage 1 tells of it where it matters
+            continue  # one of the two cannot be read: stage 1 reports it where it matters
         if len(distances):
             found.append(np.abs(distances))
     if not found:

@@ -52,7 +52,7 @@ def is_wanted(config: PreprocessConfig, root: Path, corpus: Corpus) -> bool:
 def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Corpus, workers: Workers) -> Alignment:
     """Learns the alignment of all utterances of a corpus, or takes the one that is there and still holds.
 
-    TextGrids go to `<processed_dir>/<dataset>/TextGrid`. A run that was killed goes on where it was, and ends with the
+    TextGrids go to `<processed_dir>/<dataset>/TextGrid`. A run that was killed resumes where it was, and ends with the
     same bytes as long as it computes on the same kind of device with as many threads.
 
     Args:
@@ -204,7 +204,7 @@ def _failure(
     judged: int,
     pictures: Path,
 ) -> str:
-    """What to tell of a corpus that could not be aligned."""
+    """The error message for a corpus that could not be aligned."""
     count = len(failed) + len(mute)
     lines = [f"{count:,} of {judged:,} utterances could not be aligned: too many to trust the others."]
     if failed:

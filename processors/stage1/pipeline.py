@@ -23,7 +23,7 @@ from utils.utterance import Corpus
 
 
 class Summary(NamedTuple):
-    """What a run did."""
+    """Summary of a run."""
 
     out_dir: Path
     report: dict[str, Any]  # as in report.json
@@ -147,12 +147,12 @@ def update(
 
 
 def own_textgrid_dir(config: PreprocessConfig, root: Path) -> Path:
-    """Where the corpus' own TextGrids lie."""
+    """The folder of the corpus's own TextGrids."""
     return Path(config.textgrid_dir) if config.textgrid_dir else root / "TextGrid"
 
 
 def check_lexicon(path: str | None) -> None:
-    """Every worker reads the lexicon; a mistake in it shall be told once, and first.
+    """Reads the lexicon once before every worker does, so that a mistake in it is reported once, and first.
 
     Raises:
         UserError: it cannot be read.

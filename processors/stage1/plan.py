@@ -1,4 +1,4 @@
-"""Which utterances go into which shard, and what each shard depends on. Reads file sizes and times, not contents.
+"""Assigns utterances to shards, and computes what each shard depends on. Reads file sizes and times, not contents.
 
 Nothing but the shards themselves is remembered between runs. Each carries a fingerprint of everything that its features
 depend on. A shard with the current fingerprint is kept, and every other one is made again. So an interrupted run
@@ -31,7 +31,7 @@ FileState = tuple[int, int] | None  # size in bytes, time of the last change in 
 
 
 class ShardPlan(NamedTuple):
-    """What a shard must contain."""
+    """The contents that a shard must have."""
 
     name: str
     path: Path

@@ -25,7 +25,11 @@ class Workers:
     """The worker processes of one machine."""
 
     def __init__(self, num_processes: int) -> None:
-        """Args: num_processes: at least 1; they are started by `make`."""
+        """Starts nothing yet.
+
+        Args:
+            num_processes: at least 1; they are started by `make`.
+        """
         self.num_processes = num_processes
 
     def make(

@@ -38,7 +38,7 @@ class _Job(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """What a rank did of a job."""
+    """The result of a rank's part of a job."""
 
     headers: list[ShardHeader]  # in order of its plans
     error: str | None
@@ -70,7 +70,11 @@ class RankedWorkers(Workers):
     """The worker processes of all ranks."""
 
     def __init__(self, num_processes: int) -> None:
-        """Meets the other ranks. Args: num_processes: worker processes of this rank."""
+        """Meets the other ranks.
+
+        Args:
+            num_processes: worker processes of this rank.
+        """
         import torch.distributed as dist
 
         self._dist = dist

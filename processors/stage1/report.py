@@ -1,4 +1,4 @@
-"""What stage 1 found: as data, as a page, as a table for the terminal."""
+"""The report of stage 1: as data, as a page, as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build_report(
 
 
 def count_phones(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the report of an acoustic model's features tells besides: the phones there are, and those there are not."""
+    """The part of an acoustic model's report about phones: those in the corpus, and those that are missing."""
     seen = Counter(phone for record in records for phone in record["phones"])
     return {
         "phones": dict(sorted(seen.items(), key=lambda item: (-item[1], item[0]))),
@@ -103,7 +103,7 @@ def _entries(groups: Mapping[str, Sequence[Sequence[str]]], most: int | None = N
 
 
 def _alignment(alignment: Mapping[str, Any]) -> list[str]:
-    """What is known of a learned alignment, the worst first."""
+    """The scores of a learned alignment, the worst first."""
     lines = [
         "## Alignment",
         "",
@@ -149,7 +149,7 @@ def num_skipped(report: Mapping[str, Any]) -> int:
 
 
 def reasons_table(report: Mapping[str, Any]) -> list[str]:
-    """Lines of a table: each reason for skipping and each mend, its count, and an example."""
+    """Lines of a table: each reason for skipping and each repair, its count, and an example."""
     rows = [("skipped: " + reason, len(found), found[0][0]) for reason, found in report["skipped"].items()]
     rows += [("kept, but " + what, len(found), found[0][0]) for what, found in report["mended"].items()]
     if not rows:

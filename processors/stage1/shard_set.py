@@ -17,7 +17,7 @@ from utils.utterance import Mended, Skipped, Utterance
 
 
 class ShardHeader(TypedDict):
-    """What a shard's header says about it."""
+    """The header of a shard."""
 
     fingerprint: str  # of everything that the shard depends on
     retry: bool  # a failure may be transient: the next run must try again

@@ -1,4 +1,4 @@
-"""Titles, abbreviations and Roman numerals to words, by what stands around them."""
+"""Titles, abbreviations and Roman numerals to words, by their neighbors."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _ERA_BEFORE = re.compile(r"\b(AD|A\.D\.)\s?(\d{1,4})\b")
 
 
 def speak_dates(text: str) -> str:
-    """Replaces dates, times, decades and years with an era; other years are told from numbers later."""
+    """Replaces dates, times, decades and years with an era; other years are distinguished from numbers later."""
     text = _ISO.sub(_iso, text)
     text = _NUMERIC.sub(_numeric, text)
     text = _ORDINALS.sub(" to ", text)

@@ -233,7 +233,7 @@ def _unit(match: re.Match[str]) -> str:
 
 
 def _per(match: re.Match[str]) -> str:
-    """What is paid or counted for each of something: "dollars/hr", "milligrams/kg"."""
+    """A unit per another unit: "dollars/hr", "milligrams/kg"."""
     if match[1] not in _MEASURED:
         return match[0]
     return f"{match[1]} per {_UNITS.get(match[2], [match[2]])[0]}"

@@ -1,4 +1,4 @@
-"""Words with one spelling and two pronunciations, told apart by their neighbors.
+"""Words with one spelling and two pronunciations, distinguished by their neighbors.
 
 The pairs "verb or not" come from g2p_en's `homographs.en` (PyPI package g2p_en 2.1.0, Apache-2.0), read as data; words
 that it lacks or has wrong are in `_SPECIAL`.

@@ -89,7 +89,7 @@ def _contracted(stem: str, ending: str, lookup: Lookup) -> list[str] | None:
 
 
 def s_ending(phones: list[str]) -> list[str]:
-    """How a plural or possessive s sounds after these phones."""
+    """The phones of a plural or possessive s after these phones."""
     if phones[-1] in _HISSING:
         return ["IH0", "Z"]
     return ["S"] if phones[-1] in _VOICELESS else ["Z"]

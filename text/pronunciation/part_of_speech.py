@@ -1,4 +1,4 @@
-"""Whether a word is a verb where it stands, by rules on its neighbors.
+"""Whether a word in a sentence is a verb, by rules on its neighbors.
 
 A part-of-speech tagger would need a model that nobody offers without a download; for words that are a verb or
 something else, rules on a window of a few words reach its accuracy.
@@ -24,7 +24,12 @@ class Context:
     """The words and marks around one word; a mark or an edge of the text is the empty string."""
 
     def __init__(self, tokens: Sequence[str], index: int) -> None:
-        """Args: tokens: lower-case words and marks of the whole text; index: position of the word."""
+        """Looks at one word.
+
+        Args:
+            tokens: lower-case words and marks of the whole text.
+            index: position of the word.
+        """
         self.tokens = tokens
         self.index = index
         self.word = tokens[index]
@@ -47,7 +52,7 @@ class Context:
         return word in _ADVERB or (len(word) > 4 and word.endswith("ly") and word not in ("family", "only", "supply"))
 
     def near(self, cues: frozenset[str], reach: int = 6) -> bool:
-        """Whether a cue stands within some words on either side."""
+        """Whether a cue is within some words on either side."""
         window = self.tokens[max(0, self.index - reach) : self.index + reach + 1]
         return any(token in cues for token in window if token != self.word)
 
@@ -62,7 +67,7 @@ class Context:
         return self.after in _DET or self.after in _OBJECT
 
     def is_question_verb(self) -> bool:
-        """Whether a helper opens the clause and only a subject stands between: "did the band record"."""
+        """Whether a helper opens the clause and only a subject is between: "did the band record"."""
         clause = self.clause_before()
         for start in range(max(0, len(clause) - 1 - _NOUN_PHRASE_LIMIT), len(clause) - 1):
             opens = start == 0 or clause[start - 1] in _CLAUSE or clause[start - 1] in _CONJUNCTION

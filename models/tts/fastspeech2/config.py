@@ -17,7 +17,7 @@ class TransformerConfig(Section):
     encoder_dropout: float = 0.2
     decoder_layer: int = 6
     decoder_head: int = 2
-    decoder_hidden: int = 256  # equals encoder_hidden: nothing stands between the two
+    decoder_hidden: int = 256  # equals encoder_hidden: there is no layer between the two
     decoder_dropout: float = 0.2
     conv_filter_size: int = 1024  # channels inside a block's convolutions
     conv_kernel_size: tuple[int, ...] = (9, 1)  # of a block's two convolutions, odd

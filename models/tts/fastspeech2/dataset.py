@@ -46,9 +46,11 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
     """One split of a corpus. Reads an utterance's features from its shard when it is asked for (memory-mapped)."""
 
     def __init__(self, data_dir: Path, split: str) -> None:
-        """Args:
-        data_dir: the folder that stage 1 wrote.
-        split: "train", "valid", "test" or "golden_test".
+        """Reads the manifest and the tables.
+
+        Args:
+            data_dir: the folder that stage 1 wrote.
+            split: "train", "valid", "test" or "golden_test".
 
         Raises:
             UserError: the split is missing, or an utterance has a symbol that symbols.json lacks.
@@ -72,7 +74,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         """One utterance, in the fields of a batch without their first dimension."""
         row, stats = self.rows[index], self.stats
         durations = self._read(row, "durations").long()
-        spoken = durations > 0  # a mark that takes no time has neither pitch nor energy: it stands at the mean
+        spoken = durations > 0  # a mark that takes no time has neither pitch nor energy: it gets the mean
         pitch = (self._read(row, "phone_pitch") - stats.pitch_mean) / stats.pitch_std
         energy = (self._read(row, "phone_energy") - stats.energy_mean) / stats.energy_std
         return FastSpeech2Batch(
@@ -105,7 +107,12 @@ class ResidentFeatures:
     """A data set in the memory of a device: 2.4 GB for LJSpeech's mels."""
 
     def __init__(self, dataset: FastSpeech2Dataset, device: torch.device) -> None:
-        """Args: dataset: at least one utterance; device: where its features are to lie."""
+        """Reads all features.
+
+        Args:
+            dataset: at least one utterance.
+            device: of the features.
+        """
         self.device = device
         phones, frames = [len(row["phones"]) for row in dataset.rows], dataset.lengths
         n_mel = dataset[0].mel.shape[1]

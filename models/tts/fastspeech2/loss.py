@@ -11,7 +11,7 @@ from models.tts.fastspeech2.model import FastSpeech2Output
 
 
 class Targets(Protocol):
-    """What the loss reads of a batch."""
+    """The fields of a batch that the loss needs."""
 
     @property
     def durations(self) -> Tensor: ...  # [B, S] int64 frames

@@ -30,7 +30,7 @@ class FeatureStats(NamedTuple):
 
 
 class FastSpeech2Output(NamedTuple):
-    """What the model gives; B utterances, S phones, T frames."""
+    """Output of the model; B utterances, S phones, T frames."""
 
     mel: Tensor  # [B, T, n_mel] float32, before the PostNet
     mel_postnet: Tensor  # [B, T, n_mel] float32, the result

@@ -88,7 +88,7 @@ class FastSpeech2Trainer(Trainer):
         """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
 
         The best checkpoint is chosen by the mel's loss: those of pitch and duration are lowest long before the speech
-        is best, because they tell a likely prosody from the one that was recorded.
+        is best, because they measure how a likely prosody differs from the recorded one.
         """
         accelerator = self.accelerator
         model = accelerator.unwrap_model(self.model)  # a DDP forward would wait for processes that have no batch left

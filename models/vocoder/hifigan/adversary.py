@@ -13,7 +13,11 @@ class HiFiGANAdversary(Adversary, HiFiGANDiscriminator):  # type: ignore[misc]  
     """The discriminators of periods and of scales."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
-        """Args: config: its shape."""
+        """Builds the layers.
+
+        Args:
+            config: its shape.
+        """
         super().__init__(**asdict(config))
 
     def judge(self, wav: Tensor) -> Judgement:

@@ -94,7 +94,7 @@ class HiFiGANTrainConfig(TrainConfig):
     save_every: int = 5000
     adam: AdamWConfig = field(default_factory=AdamWConfig)
     lr_decay: float = 0.999  # factor of the learning rate ...
-    lr_decay_every: int = 800  # ... after so many steps: the paper's epoch, 13,100 clips in batches of 16
+    lr_decay_every: int = 800  # ... after this many steps: the paper's epoch, 13,100 clips in batches of 16
     segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
     mel_loss_weight: float = 45.0
     feature_loss_weight: float = 2.0

@@ -20,24 +20,26 @@ class HiFiGANBatch(NamedTuple):
     """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
 
     rows: Tensor  # [B] int64, rows of the data set's manifest
-    audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
+    audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and its neighborhood
     mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
 
 
 class HiFiGANDataset(torch.utils.data.Dataset):
     """One split of a corpus, from which crops are read (memory-mapped).
 
-    A crop starts at a mel frame. What stands beside it is the clip's own sound, reflected at the clip's ends exactly as
+    A crop starts at a mel frame. Its neighborhood is the clip's own sound, reflected at the clip's ends exactly as
     MelSpectrogram pads a whole clip: so the crop's mel, computed without padding, is the whole clip's at these frames.
-    A clip shorter than the segment goes on with silence, as if it had been recorded so.
+    A clip shorter than the segment continues with silence, as if it had been recorded.
     """
 
     def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
-        """Args:
-        data_dir: what stage 1 wrote, or, with an acoustic model's mels beside the audio, what fine-tuning needs.
-        split: "train", "valid", "test" or "golden_test".
-        mel: of the vocoder.
-        segment_size: samples of a crop, a multiple of hop_size.
+        """Reads the manifest.
+
+        Args:
+            data_dir: what stage 1 wrote, or, with an acoustic model's mels beside the audio, what fine-tuning needs.
+            split: "train", "valid", "test" or "golden_test".
+            mel: of the vocoder.
+            segment_size: samples of a crop, a multiple of hop_size.
 
         Raises:
             UserError: the split or its first shard is missing or damaged.
@@ -97,7 +99,7 @@ class HiFiGANDataset(torch.utils.data.Dataset):
 
     def _audio(self, row: dict[str, Any], start: int) -> Tensor:
         """The segment from sample `start` on, with a margin at both sides."""
-        length = max(row["num_samples"], self.segment_size)  # with the silence that a short clip goes on with
+        length = max(row["num_samples"], self.segment_size)  # with the silence after a short clip
         places = torch.arange(start - self.margin, start + self.segment_size + self.margin).abs()
         places = torch.where(places < length, places, 2 * (length - 1) - places)
         first, last = int(places.min()), int(places.max())
@@ -123,7 +125,12 @@ class ResidentClips:
     """A data set in the memory of a device: 3.8 GB for LJSpeech's audio."""
 
     def __init__(self, dataset: HiFiGANDataset, device: torch.device) -> None:
-        """Args: dataset: at least one clip; device: where they are to lie."""
+        """Reads all clips.
+
+        Args:
+            dataset: at least one clip.
+            device: of the clips.
+        """
         self.dataset, self.device = dataset, device
         self.audio = Ragged(dataset.lengths, device, torch.int16)
         frames = (
@@ -147,7 +154,7 @@ class ResidentClips:
         facts = torch.stack([index, torch.tensor([dataset.first_frame(crop) for crop in chosen])])
         rows, first_frames = facts.to(self.device, non_blocking=True)
         places = (first_frames.unsqueeze(1) * dataset.mel.hop_size + self.samples).abs()
-        # Clips shorter than the segment go on with silence, and are reflected behind it.
+        # Clips shorter than the segment continue with silence, and are reflected behind it.
         lengths = self.lengths[rows].clamp(min=dataset.segment_size).unsqueeze(1)
         places = torch.where(places < lengths, places, 2 * (lengths - 1) - places)
         return HiFiGANBatch(

@@ -1,4 +1,4 @@
-"""What a new training takes over from a trained HiFi-GAN, published or our own."""
+"""Weights of a trained HiFi-GAN, published or our own, for a new training."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -29,8 +29,8 @@ def read_start(folder: Path, shape: GeneratorConfig, mel: MelSettings) -> Start:
 
     Args:
         folder: as --vocoder_dir takes it.
-        shape: of the generator that shall start from it.
-        mel: that it shall be trained on.
+        shape: of the generator to start.
+        mel: that it is to be trained on.
 
     Raises:
         UserError: the folder holds no HiFi-GAN, or one of another shape or mel; the fields are named.
@@ -63,5 +63,5 @@ def _read_adversary(weights: Path) -> dict[str, Tensor] | None:
             nested: dict[str, Any] = dict(state)
             parts = {part: strip_module_prefix(nested[part]) for part in ("mpd", "msd")}
             return current_names({f"{part}.{key}": v for part, tensors in parts.items() for key, v in tensors.items()})
-    logger.warning("%s has no discriminators: they start anew, and take a while to catch up.", weights.parent)
+    logger.warning("%s has no discriminators: new ones are trained, and take a while to catch up.", weights.parent)
     return None

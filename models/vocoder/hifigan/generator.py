@@ -29,12 +29,26 @@ class SameConv1d(nn.Conv1d):
     """A convolution on [B, C, T] that keeps T; parameters are those of `nn.Conv1d`."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> None:
-        """Args: in_channels, out_channels; kernel_size: taps, odd; dilation: samples from tap to tap."""
+        """Builds the layers.
+
+        Args:
+            in_channels: channels of the input.
+            out_channels: channels of the output.
+            kernel_size: taps, odd.
+            dilation: samples from tap to tap.
+        """
         self.reach = dilation * (kernel_size - 1) // 2  # samples on either side that an output depends on
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, padding=self.reach)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Args: x [B, in_channels, T]. Returns: [B, out_channels, T]."""
+        """Applies the layer.
+
+        Args:
+            x: [B, in_channels, T].
+
+        Returns:
+            [B, out_channels, T].
+        """
         if x.device.type == "cpu" and self.reach > _ONEDNN_PADDING:
             padded = F.pad(x, (self.reach, self.reach))
             return F.conv1d(padded, self.weight, self.bias, dilation=self.dilation)
@@ -59,7 +73,15 @@ class Upsample1d(nn.ConvTranspose1d):
         super().__init__(in_channels, out_channels, kernel_size, rate, padding=(kernel_size - rate) // 2)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Args: input [B, in_channels, T]; output_size: as in PyTorch's. Returns: [B, out_channels, T * rate]."""
+        """Applies the layer.
+
+        Args:
+            input: [B, in_channels, T].
+            output_size: as in PyTorch's.
+
+        Returns:
+            [B, out_channels, T * rate].
+        """
         if input.is_cuda and output_size is None:
             image, weight = input.unsqueeze(2), self.weight.unsqueeze(2)
             stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
@@ -78,7 +100,13 @@ class ResBlock1(nn.Module):
     """
 
     def __init__(self, channels: int, kernel_size: int, dilations: Sequence[int]) -> None:
-        """Args: channels: in and out; kernel_size: odd; dilations: one residual pair each."""
+        """Builds the layers.
+
+        Args:
+            channels: in and out.
+            kernel_size: odd.
+            dilations: one residual pair each.
+        """
         super().__init__()
         self.convs1 = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
         self.convs2 = nn.ModuleList(SameConv1d(channels, channels, kernel_size) for _ in dilations)
@@ -86,7 +114,15 @@ class ResBlock1(nn.Module):
         self.reach = sum((dilation + 1) * (kernel_size // 2) for dilation in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
+        """Applies the layer.
+
+        Args:
+            x: [B, C, T], 0 where mask is.
+            mask: [B, 1, T], 1 inside an utterance.
+
+        Returns:
+            [B, C, T].
+        """
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
             y = _masked(dilated(F.leaky_relu(x, LEAKY_SLOPE)), mask)
             x = x + _masked(plain(F.leaky_relu(y, LEAKY_SLOPE)), mask)
@@ -100,14 +136,28 @@ class ResBlock2(nn.Module):
     """
 
     def __init__(self, channels: int, kernel_size: int, dilations: Sequence[int]) -> None:
-        """Args: channels: in and out; kernel_size: odd; dilations: one residual convolution each."""
+        """Builds the layers.
+
+        Args:
+            channels: in and out.
+            kernel_size: odd.
+            dilations: one residual convolution each.
+        """
         super().__init__()
         self.convs = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
         # Samples on either side that an output depends on.
         self.reach = sum(dilation * (kernel_size // 2) for dilation in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Args: x [B, C, T], 0 where mask is; mask [B, 1, T], 1 inside an utterance. Returns: [B, C, T]."""
+        """Applies the layer.
+
+        Args:
+            x: [B, C, T], 0 where mask is.
+            mask: [B, 1, T], 1 inside an utterance.
+
+        Returns:
+            [B, C, T].
+        """
         for conv in self.convs:
             x = x + _masked(conv(F.leaky_relu(x, LEAKY_SLOPE)), mask)
         return x
@@ -129,9 +179,20 @@ class HiFiGANGenerator(nn.Module):
         resblock_kernel_sizes: Sequence[int],
         resblock_dilation_sizes: Sequence[Sequence[int]],
     ) -> None:
-        """Args: n_mel: mel bands; resblock: "1" or "2"; the others as in the paper's Table 4 and code.
+        """Builds the network.
 
-        Raises: ValueError: the lists do not fit together, or a layer could not keep N = T * prod(upsample_rates).
+        Args:
+            n_mel: mel bands.
+            resblock: "1" or "2".
+            upsample_rates: samples per input sample of each upsampling layer; this and the rest as in the paper's
+                Table 4 and code.
+            upsample_kernel_sizes: taps of each.
+            upsample_initial_channel: channels before the first; each layer halves them.
+            resblock_kernel_sizes: taps of the residual blocks after each layer.
+            resblock_dilation_sizes: the dilations of each of these blocks.
+
+        Raises:
+            ValueError: the lists do not fit together, or a layer could not keep N = T * prod(upsample_rates).
         """
         super().__init__()
         if resblock not in ("1", "2"):
@@ -185,8 +246,9 @@ class HiFiGANGenerator(nn.Module):
             mel: [B, n_mel, T] log-mel.
             mel_lengths: [B] int64 frames; None where every row has T.
 
-        Returns: waveform [B, 1, N] in -1..1, 0 beyond a row's length; float32 also where the weights are of half
-            precision, whose steps of up to 2^-11 would be heard.
+        Returns:
+            waveform [B, 1, N] in -1..1, 0 beyond a row's length; float32 also where the weights are of half
+                precision, whose steps of up to 2^-11 would be heard.
         """
         mask = None
         if mel_lengths is not None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_ALIGNED = 8  # tensor cores want matrix sides of so many bfloat16 values
+_ALIGNED = 8  # tensor cores need sides of matrices to be multiples of this many bfloat16 values
 _MOST_TAPS = 32
 _BLOCK_CHANNELS = 64  # output channels of a dense block, at least
 _MOST_BLOCKS = 8

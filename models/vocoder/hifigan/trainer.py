@@ -33,7 +33,7 @@ class HiFiGANTrainer(AdversarialTrainer):
         self.build_networks(generator, adversary, HiFiGANGenerator(n_mel, **shape), config.train.adam)
 
     def learning_rate(self, step: int) -> float:
-        """Falls by a factor after every so many steps."""
+        """Falls by lr_decay every lr_decay_every steps."""
         train = self.train_config
         return train.adam.lr * train.lr_decay ** ((step - 1) // train.lr_decay_every)
 

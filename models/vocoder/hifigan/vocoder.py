@@ -18,12 +18,18 @@ class HiFiGANVocoder(ChunkedVocoder):
     """Callable: log-mels -> waveforms. Chunks of 256 frames have a neighborhood of some 26 for the paper's shapes."""
 
     def __init__(self, generator: HiFiGANGenerator, mel: dict[str, float], source: str) -> None:
-        """Args: generator: in eval mode; mel: the known fields of MelSettings; source: the folder, for messages."""
+        """Wraps a generator.
+
+        Args:
+            generator: in eval mode.
+            mel: the known fields of MelSettings.
+            source: the folder, for messages.
+        """
         super().__init__(generator.hop_size, generator.receptive_field(), mel, source)
         self.generator = generator
 
     def parts(self, mel: Tensor) -> Part:
-        """What synthesizes parts of one utterance, mel [T, n_mel]."""
+        """A function that synthesizes parts of one utterance, mel [T, n_mel]."""
         return lambda first, last: self.generate(mel[None, first:last])[0]
 
     def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
@@ -31,7 +37,7 @@ class HiFiGANVocoder(ChunkedVocoder):
         dtype = self.generator.conv_pre.weight.dtype
         waves = self.generator(mel.to(dtype).transpose(1, 2), mel_lengths)[:, 0]
         if dtype == torch.float16 and not waves.isfinite().all() and mel.isfinite().all():
-            logger.warning("%s: its values exceed half precision; it goes on in single precision", self.source)
+            logger.warning("%s: its values exceed half precision; it continues in single precision", self.source)
             self.generator.float()
             return self.generate(mel, mel_lengths)
         return waves

@@ -18,7 +18,7 @@ class SourceFilterBatch(NamedTuple):
     """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
 
     rows: Tensor  # [B] int64, of the data set's manifest
-    audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and what stands beside it
+    audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and its neighborhood
     mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
     pitch: Tensor  # [B, F] float32, Hz, 0 = unvoiced
 
@@ -27,7 +27,7 @@ class SourceFilterDataset(HiFiGANDataset):
     """One split of a corpus: HiFi-GAN's crops, and the pitch of their frames."""
 
     def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
-        """Args: as HiFiGANDataset takes them.
+        """Reads the manifest; arguments as those of HiFiGANDataset.
 
         Raises:
             UserError: the split or its first shard is missing or damaged, or has no pitch.
@@ -71,7 +71,12 @@ class ResidentPitchedClips(ResidentClips):
     """A data set in the memory of a device."""
 
     def __init__(self, dataset: SourceFilterDataset, device: torch.device) -> None:
-        """Args: dataset: at least one clip; device: where they are to lie."""
+        """Reads all clips.
+
+        Args:
+            dataset: at least one clip.
+            device: of the clips.
+        """
         super().__init__(dataset, device)
         hop_size = dataset.mel.hop_size
         self.pitch = Ragged([length // hop_size for length in dataset.lengths], device, torch.float32)

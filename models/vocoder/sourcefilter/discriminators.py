@@ -22,7 +22,12 @@ class SpectrogramDiscriminator(nn.Module):
     """Judges the magnitudes of one STFT with convolutions that halve the frequency axis."""
 
     def __init__(self, n_fft: int, channels: int) -> None:
-        """Args: n_fft: samples, a multiple of 4, a quarter of which is the hop; channels: of the layers."""
+        """Builds the layers.
+
+        Args:
+            n_fft: samples, a multiple of 4, a quarter of which is the hop.
+            channels: of the layers.
+        """
         super().__init__()
         self.stft = FramedSTFT(n_fft, n_fft, n_fft // 4)
         # Kernels and strides are over time, then frequency.
@@ -82,7 +87,14 @@ class SourceFilterAdversary(Adversary):
         self.spectrograms = nn.ModuleList(SpectrogramDiscriminator(n_fft, spectrogram_channels) for n_fft in n_ffts)
 
     def judge(self, wav: Tensor) -> Judgement:
-        """Args: wav [B, 1, N]. Returns: scores and features of every discriminator."""
+        """Judges waveforms.
+
+        Args:
+            wav: [B, 1, N].
+
+        Returns:
+            scores and features of every discriminator.
+        """
         scores, features = self.mpd(wav)
         for discriminator in self.spectrograms:
             score, layers = discriminator(wav)

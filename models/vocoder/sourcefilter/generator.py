@@ -40,7 +40,7 @@ class PitchReading(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What the filter shapes. Shapes: B utterances, T frames. All float32."""
+    """The input of the filter. Shapes: B utterances, T frames. All float32."""
 
     pitch: Tensor  # [B, T] Hz, 0 = unvoiced
     phases: Tensor  # [B, T + 1] periods, see modules.pulses
@@ -48,7 +48,7 @@ class Source(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What a pass gives."""
+    """Output of the generator."""
 
     wav: Tensor  # float32 [B, T * hop_size]
     reading: PitchReading
@@ -58,7 +58,13 @@ class PitchHead(nn.Module):
     """Reads pitch and voicing from a mel, whoever made it."""
 
     def __init__(self, n_mel: int, channels: int, kernel_size: int) -> None:
-        """Args: n_mel: mel bands; channels: of its layers; kernel_size: frames, odd."""
+        """Builds the layers.
+
+        Args:
+            n_mel: mel bands.
+            channels: of its layers.
+            kernel_size: frames, odd.
+        """
         super().__init__()
         sizes = (n_mel, channels, channels, channels)
         self.convs = nn.ModuleList(Conv1d(a, b, kernel_size) for a, b in zip(sizes, sizes[1:], strict=False))
@@ -66,7 +72,12 @@ class PitchHead(nn.Module):
         self.reach = len(self.convs) * (kernel_size // 2)  # frames before and after that an output depends on
 
     def forward(self, x: Tensor, mask: Tensor | None) -> PitchReading:
-        """Args: x [B, T, n_mel] scaled mel, 0 on padding; mask [B, T, 1] float, 0 on padding, or None."""
+        """Applies the layer.
+
+        Args:
+            x: [B, T, n_mel] scaled mel, 0 on padding.
+            mask: [B, T, 1] float, 0 on padding, or None.
+        """
         for conv in self.convs:
             x = _masked(F.gelu(conv(x)), mask)
         with torch.autocast(x.device.type, enabled=False):
@@ -118,7 +129,7 @@ class SourceFilterGenerator(nn.Module):
         self.reach = (kernel_size // 2) * (1 + num_blocks) + 2 * -(-mel.n_fft // mel.hop_size)
 
     def forward(self, mel: Tensor, pitch: Tensor | None = None, mel_lengths: Tensor | None = None) -> Generated:
-        """Synthesizes: in training mode with noise and a first phase drawn anew, else with the same ones each time.
+        """Synthesizes: in training mode with new noise and a new first phase, else with the same ones each time.
 
         Args:
             mel: [B, T, n_mel] log-mel.
@@ -138,7 +149,15 @@ class SourceFilterGenerator(nn.Module):
         return Generated(self.filter(mel, self.source(pitch), mask), reading)
 
     def read_pitch(self, mel: Tensor, mask: Tensor | None = None) -> PitchReading:
-        """Args: mel [B, T, n_mel] log-mel; mask [B, T, 1] float, 0 on padding. Returns: pitch and voicing."""
+        """Reads the pitch.
+
+        Args:
+            mel: [B, T, n_mel] log-mel.
+            mask: [B, T, 1] float, 0 on padding.
+
+        Returns:
+            pitch and voicing.
+        """
         return self.pitch_head(_scaled(mel, mask), mask)
 
     def source(self, pitch: Tensor) -> Source:
@@ -201,7 +220,7 @@ class SourceFilterGenerator(nn.Module):
 
 
 def heard_pitch(reading: PitchReading) -> Tensor:
-    """What the head reads as a source takes it: [B, T] Hz, 0 = unvoiced, without a gradient."""
+    """The head's reading as the pitch of a source: [B, T] Hz, 0 = unvoiced, without a gradient."""
     hertz = reading.log_pitch.detach().exp().clamp(LOWEST_PITCH, HIGHEST_PITCH)
     return torch.where(reading.voicing.detach() > VOICED_FROM, hertz, 0.0)
 

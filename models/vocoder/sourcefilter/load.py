@@ -20,7 +20,7 @@ from utils.logging import logger
 
 
 class Trained(NamedTuple):
-    """What a folder says of its vocoder."""
+    """The description in a vocoder's folder."""
 
     generator: SourceFilterGeneratorConfig
     mel: MelSettings

@@ -127,7 +127,7 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def pitch_loss(reading: PitchReading, pitch: Tensor) -> Tensor:
-    """How far what the head reads is from the recording's pitch.
+    """The error of the pitch head against the recording's pitch.
 
     Args:
         reading: of B segments of F frames.

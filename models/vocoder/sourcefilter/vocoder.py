@@ -12,12 +12,18 @@ class SourceFilterVocoder(ChunkedVocoder):
     cpu_frames = 512
 
     def __init__(self, generator: SourceFilterGenerator, mel: dict[str, float], source: str) -> None:
-        """Args: generator: in eval mode; mel: all fields of MelSettings; source: the folder, for messages."""
+        """Wraps a generator.
+
+        Args:
+            generator: in eval mode.
+            mel: all fields of MelSettings.
+            source: the folder, for messages.
+        """
         super().__init__(generator.mel.hop_size, (generator.reach, generator.reach), mel, source)
         self.generator = generator
 
     def parts(self, mel: Tensor) -> Part:
-        """What synthesizes parts of one utterance, mel [T, n_mel], whose pitch is read once."""
+        """A function that synthesizes parts of one utterance, mel [T, n_mel], whose pitch is read once."""
         generator, hop_size = self.generator, self.hop_size
         whole = generator.source(heard_pitch(generator.read_pitch(mel[None])))
 

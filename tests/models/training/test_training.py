@@ -164,7 +164,7 @@ def test_a_damaged_checkpoint_is_named_with_the_mend(small_config, name, damage)
     newest = list_checkpoints(exp_dir / "checkpoint")[-1][1]
     damage(newest / name)
     with pytest.raises(
-        UserError, match=r"step-0000006 .*Delete this folder: --resume then goes on from the one before"
+        UserError, match=r"step-0000006 .*Delete this folder: --resume then continues from the one before"
     ):
         run(small_config, "first", resume=True)
     shutil.rmtree(newest)
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_named_with_the_mend(small_config, name, damage)
 def test_the_best_weights_are_not_overwritten_by_a_new_start(small_config):
     exp_dir = run(small_config, "first")
     shutil.rmtree(exp_dir / "checkpoint")
-    with pytest.raises(UserError, match="no checkpoint to go on from, but best/"):
+    with pytest.raises(UserError, match="no checkpoint to resume from, but best/"):
         run(small_config, "first", resume=True)
 
 
@@ -227,7 +227,7 @@ def test_a_resume_on_other_features_is_refused(small_config, features):
 def test_other_batches_restart_the_epoch_and_say_so(small_config, capsys):
     run(small_config, "first", "train.max_steps=6")
     run(small_config, "first", "train.batch_size=4", resume=True)
-    assert "batch_size 3 -> 4): its epoch begins again" in capsys.readouterr().out
+    assert "batch_size 3 -> 4): the epoch starts again" in capsys.readouterr().out
 
 
 def test_a_start_that_fails_leaves_no_folder(small_config):

@@ -1,4 +1,4 @@
-"""Where the generator's weights and shape lie in each published kind of HiFi-GAN folder.
+"""The files with the generator's weights and shape in each published kind of HiFi-GAN folder.
 
 Known: jik876's (config.json beside generator_v1 or g_02500000), Amphion's published one (args.json, checkpoints/*.pt,
 and the text file `checkpoint` that names the newest), and accelerate folders (args.json, then
@@ -98,7 +98,7 @@ def _newest(folder: Path, pattern: re.Pattern[str]) -> Path | None:
 
 
 def _pointed(pointer: Path) -> Path:
-    """The file that Amphion's text file names, which must lie in the same folder."""
+    """The file that Amphion's text file names, which must be in the same folder."""
     name = pointer.read_text(encoding="utf-8", errors="replace").strip()
     target = pointer.parent / name
     if not name or not target.resolve().is_relative_to(pointer.parent.resolve()):

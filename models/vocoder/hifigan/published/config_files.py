@@ -18,7 +18,7 @@ _JIK876_NAMES = {"sample_rate": "sampling_rate", "n_mel": "num_mels"}
 
 
 class VocoderShape(NamedTuple):
-    """What the description beside the weights says."""
+    """The description beside the weights."""
 
     generator: GeneratorConfig
     mel: dict[str, float]  # the fields of MelSettings that the description has; n_mel is always there

@@ -101,7 +101,7 @@ def _jik876_mel(mel: MelSettings) -> dict[str, Any]:
 
 
 def _training(shape_path: Path) -> dict[str, Any]:
-    """What jik876's config.json says of training: this toolkit's own where the folder is one of its experiments."""
+    """The training keys of jik876's config.json, with this toolkit's values if the folder is one of its experiments."""
     try:
         train = load_config(shape_path).train
     except ConfigError:  # a published folder
