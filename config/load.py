@@ -132,7 +132,7 @@ def _build(cls: type, values: Any, path: str, errors: list[str], hints: dict[str
         return None
     hints = hints or get_type_hints(cls)
     prefix = f"{path}." if path else ""
-    found = len(errors)
+    errors_before = len(errors)
     arguments = {}
     for key, value in values.items():
         if key not in hints:
@@ -143,7 +143,7 @@ def _build(cls: type, values: Any, path: str, errors: list[str], hints: dict[str
         required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
         if required and spec.name not in arguments:
             errors.append(f"{prefix}{spec.name}: missing")
-    if len(errors) > found:
+    if len(errors) > errors_before:
         return None
     section = cls(**arguments)
     errors.extend(f"{prefix}{key}: {message}" for key, message in section.problems())

@@ -64,10 +64,10 @@ def _recordings(folder: Path) -> dict[str, Path]:
         names = sorted(os.listdir(folder))
     except OSError:  # stage 1 says of each recording that it is missing
         names = []
-    found = {}
+    paths = {}
     for suffix in reversed(AUDIO_SUFFIXES):
-        found.update({name[: -len(suffix)]: folder / name for name in names if name.lower().endswith(suffix)})
-    return found
+        paths.update({name[: -len(suffix)]: folder / name for name in names if name.lower().endswith(suffix)})
+    return paths
 
 
 def _read_line(
@@ -94,8 +94,8 @@ def _read_line(
     if not _is_plain(utt_id):
         return skip(place, "id is not usable as a file name", repr(utt_id))
     if needs_text and len(columns) not in (2, 3):
-        found = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
-        return skip(utt_id, "metadata line has missing or extra columns", f"{place}: {found}, expected 2 or 3")
+        number = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+        return skip(utt_id, "metadata line has missing or extra columns", f"{place}: {number}, expected 2 or 3")
     if utt_id in seen:
         return skip(utt_id, "id occurs twice", f"{place}; the first one is kept")
     seen.add(utt_id)

@@ -49,19 +49,19 @@ def _recordings(root: Path, name: str) -> list[Path]:
     def fail(error: OSError) -> None:
         raise UserError(f"dataset_path.{name}: {error.filename}: {error.strerror}") from None
 
-    found, seen = [], set()
+    recordings, seen = [], set()
     for folder, folders, files in os.walk(root, onerror=fail, followlinks=True):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else sorted(inner for inner in folders if not inner.startswith("."))
         if real in seen:  # two links to one folder, or a link to a folder above it
             continue
         seen.add(real)
-        found += [
+        recordings += [
             Path(folder, file).relative_to(root)
             for file in files
             if file.lower().endswith(AUDIO_SUFFIXES) and not file.startswith(".")
         ]
-    return found
+    return recordings
 
 
 def _readable(name: str) -> str:

@@ -53,11 +53,11 @@ class AlignedAudio:
         frames = slice(first_frame, first_frame + len(mel))
         start, stop = frames.start * config.hop_size, frames.stop * config.hop_size
         if stop > len(wav):
-            found = f"{len(wav)} samples, {stop} were there; {MEND}"
-            raise SkipUtterance("recording is shorter than its features", found, transient=True)
+            detail = f"{len(wav)} samples, {stop} were there; {MEND}"
+            raise SkipUtterance("recording is shorter than its features", detail, transient=True)
         if stop - start < config.n_fft:
-            found = f"{stop - start} samples from the first phone to the last, one window has {config.n_fft}"
-            raise SkipUtterance("audio is too short", found)
+            detail = f"{stop - start} samples from the first phone to the last, one window has {config.n_fft}"
+            raise SkipUtterance("audio is too short", detail)
         difference = (self._spectrogram(torch.from_numpy(wav)[None])[0, frames] - mel).abs().mean(1).max()
         if not difference <= TOLERANCE:
             raise SkipUtterance("recording is not the one that its features were made of", MEND, transient=True)

@@ -40,8 +40,8 @@ class ClipExtractor:
         wav, mended = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
         clip = trim_silence(wav, config.hop_size, config.trim_db)
         if len(clip) < config.n_fft:
-            found = f"{len(clip)} samples without the silence at its ends, one window has {config.n_fft}"
-            raise SkipUtterance("audio is too short", found)
+            detail = f"{len(clip)} samples without the silence at its ends, one window has {config.n_fft}"
+            raise SkipUtterance("audio is too short", detail)
         arrays: dict[str, np.ndarray] = {"wav": to_pcm16(clip)}
         if isinstance(config, PitchedVocoderPreprocessConfig):
             arrays["pitch"] = clip_pitch(config, arrays["wav"])

@@ -60,13 +60,13 @@ def _swift_detector() -> Any:
 
 def _swift_f0(wav: np.ndarray, sample_rate: int, hop_size: int, f0_min: float, f0_max: float) -> np.ndarray:
     """SwiftF0, a small network (MIT, weights in its wheel). It cannot look below 46.9 Hz or above 2,094 Hz."""
-    found = _swift_detector().detect(wav, sample_rate, f0_min, f0_max)
+    detection = _swift_detector().detect(wav, sample_rate, f0_min, f0_max)
     times = (np.arange(len(wav) // hop_size) + 0.5) * hop_size / sample_rate
-    voiced = found.confidence >= 0.5
+    voiced = detection.confidence >= 0.5
     if not voiced.any():
         return np.zeros(len(times))
-    pitch = np.interp(times, found.timestamps[voiced], found.pitch_hz[voiced])
-    step = found.timestamps[1] - found.timestamps[0] if len(found.timestamps) > 1 else 1.0
+    pitch = np.interp(times, detection.timestamps[voiced], detection.pitch_hz[voiced])
+    step = detection.timestamps[1] - detection.timestamps[0] if len(detection.timestamps) > 1 else 1.0
     nearest = np.clip(np.rint(times / step).astype(int), 0, len(voiced) - 1)
     return np.where(voiced[nearest], pitch, 0.0)
 

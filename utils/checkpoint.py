@@ -26,8 +26,8 @@ def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
     A checkpoint is written under another name and renamed when it is complete, so every `step-N` folder is whole.
     """
-    found = [(int(m[1]), path) for path in folder.glob("step-*") if (m := _STEP_FOLDER.fullmatch(path.name))]
-    return sorted(found)
+    checkpoints = [(int(m[1]), path) for path in folder.glob("step-*") if (m := _STEP_FOLDER.fullmatch(path.name))]
+    return sorted(checkpoints)
 
 
 def prune_checkpoints(folder: Path, keep_last: int) -> None:

@@ -130,8 +130,8 @@ def _tiers(tokens: Iterator[str | float]) -> Iterator[Tier]:
     def take(kind: type[Kind]) -> Kind:
         token = next(tokens, None)
         if not isinstance(token, kind):
-            found = "the end of the file" if token is None else repr(token)[:40]
-            raise TextGridError(f"expected a {'number' if kind is float else 'string'}, found {found}")
+            actual = "the end of the file" if token is None else repr(token)[:40]
+            raise TextGridError(f"expected a {'number' if kind is float else 'string'}, actual {actual}")
         return token
 
     def count() -> int:

@@ -140,7 +140,7 @@ def write_recordings(seconds: np.ndarray, sample_rate: int, root: Path) -> None:
         ends = np.linspace(0.1, num_samples / sample_rate - 0.1, len(phones) + 1).tolist()
         places = [0.0, *ends, num_samples / sample_rate]
         labels = ["sil", *phones, "sil"]
-        intervals = [Interval(*found) for found in zip(places, places[1:], labels, strict=False)]
+        intervals = [Interval(*values) for values in zip(places, places[1:], labels, strict=False)]
         write_textgrid(root / "TextGrid" / f"{utt_id}.TextGrid", [Tier("phones", intervals)])
         glide = np.linspace(rng.uniform(120, 180), rng.uniform(180, 260), num_samples)
         phase = 2 * np.pi * np.cumsum(glide) / sample_rate

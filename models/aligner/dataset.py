@@ -50,8 +50,8 @@ class AlignerDataset(torch.utils.data.Dataset):
             tokens = record_tokens(record)
             num_frames = record["num_frames"] - sum(end - start for start, end in _inner_silences(record))
             if num_frames < len(tokens.symbols):
-                found = f"{len(tokens.symbols)} phones and pauses in {num_frames} frames"
-                self.crowded.append((record["utt_id"], found))
+                detail = f"{len(tokens.symbols)} phones and pauses in {num_frames} frames"
+                self.crowded.append((record["utt_id"], detail))
                 continue
             self.rows.append(record)
             self.tokens.append(tokens)

@@ -44,8 +44,8 @@ def agreements(
     def batches(rows: Sequence[int]) -> Iterator[tuple[list[int], AlignerBatch, torch.Tensor]]:
         for some in dataset.batches_by_length(_AT_ONCE, rows):
             batch = collate([dataset.item(row, tokens[row]) for row in some])
-            found = [torch.from_numpy(durations[row]) for row in some]
-            padded = torch.nn.utils.rnn.pad_sequence(found, batch_first=True)
+            tensors = [torch.from_numpy(durations[row]) for row in some]
+            padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
             yield some, AlignerBatch(*(tensor.to(device) for tensor in batch)), padded.to(device)
 
     shares = [0.0] * len(dataset)
@@ -54,9 +54,9 @@ def agreements(
         chosen = learned[:: max(1, len(learned) // _ESTIMATED_FROM)]
         n_mel = dataset[0].mel.shape[1]
         gaussians = FlatStart(len(dataset.symbols), dataset.symbols.ids([PAUSE])[0], n_mel, device)
-        gaussians.estimate((batch, found) for _, batch, found in batches(chosen))
-        for some, batch, found in batches(judged):
-            apart = (_starts(gaussians.durations(batch)) - _starts(found)).abs() * seconds_per_frame
+        gaussians.estimate((batch, best) for _, batch, best in batches(chosen))
+        for some, batch, best in batches(judged):
+            apart = (_starts(gaussians.durations(batch)) - _starts(best)).abs() * seconds_per_frame
             for place, row in enumerate(some):
                 spoken = [index for index, word in enumerate(tokens[row].word_of) if word >= 0]
                 shares[row] = float((apart[place, spoken] <= _CLOSE).double().mean())

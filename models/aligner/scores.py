@@ -60,18 +60,18 @@ def utterance_score(
 
 def doubts(score: Score) -> list[str]:
     """Reasons to distrust an alignment, independent of the rest of the corpus; empty if there are none."""
-    found = []
+    reasons = []
     if score.one_frame_share > MOST_ONE_FRAME:
-        found.append(f"{score.one_frame_share:.0%} of its phones last one frame")
+        reasons.append(f"{score.one_frame_share:.0%} of its phones last one frame")
     if score.agreement is not None and score.agreement < LEAST_AGREEMENT:
-        found.append(f"the other half of the corpus puts {1 - score.agreement:.0%} of its phones elsewhere")
+        reasons.append(f"the other half of the corpus puts {1 - score.agreement:.0%} of its phones elsewhere")
     if score.fit < LEAST_FIT:
-        found.append(f"its log probability a phone is {score.fit:.1f}")
+        reasons.append(f"its log probability a phone is {score.fit:.1f}")
     if score.silence_share > MOST_SILENCE:
-        found.append(f"{score.silence_share:.0%} of the recording is silence")
+        reasons.append(f"{score.silence_share:.0%} of the recording is silence")
     if not PHONES_PER_SECOND[0] <= score.phones_per_second <= PHONES_PER_SECOND[1]:
-        found.append(f"{score.phones_per_second:.1f} phones a second")
-    return found
+        reasons.append(f"{score.phones_per_second:.1f} phones a second")
+    return reasons
 
 
 def misfits(fits: Sequence[float]) -> list[float]:

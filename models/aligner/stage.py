@@ -113,8 +113,8 @@ def align(model: Aligner, dataset: AlignerDataset, seconds_per_frame: float) -> 
         log_probs = model(batch.phone_ids, batch.phone_lengths, batch.mel, batch.mel_lengths)
         # Where the recording is silent there can be pauses alone.
         log_probs = log_probs - _SILENCE * (batch.silent.unsqueeze(2) & ~batch.optional.unsqueeze(1))
-        found = best_durations(log_probs, batch.phone_lengths, batch.mel_lengths, batch.optional).cpu().numpy()
-        return batch, [row[: len(own.symbols)] for row, own in zip(found, tokens, strict=True)]
+        durations = best_durations(log_probs, batch.phone_lengths, batch.mel_lengths, batch.optional).cpu().numpy()
+        return batch, [row[: len(own.symbols)] for row, own in zip(durations, tokens, strict=True)]
 
     # The longest first: of what they leave free, shorter ones can use all. The other way round 24 h take 1.2 GB more.
     for rows in reversed(dataset.batches_by_length(_ALIGNED_AT_ONCE)):
@@ -156,7 +156,9 @@ def _whole_durations(row: Mapping[str, Any], aligned: Aligned) -> list[int]:
     return with_cut_frames(aligned.tokens, aligned.durations.tolist(), cuts)
 
 
-def draw_pictures(dataset: AlignerDataset, found: Sequence[Aligned], folder: Path, seconds_per_frame: float) -> None:
+def draw_pictures(
+    dataset: AlignerDataset, alignments: Sequence[Aligned], folder: Path, seconds_per_frame: float
+) -> None:
     """Writes `<folder>/<utt_id>.png`, phones over the mel, of the utterances that fit worst and of a typical one.
 
     Raises:
@@ -164,7 +166,7 @@ def draw_pictures(dataset: AlignerDataset, found: Sequence[Aligned], folder: Pat
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    order = sorted(found, key=lambda aligned: (aligned.score.fit, aligned.row))
+    order = sorted(alignments, key=lambda aligned: (aligned.score.fit, aligned.row))
     for aligned in {aligned.row: aligned for aligned in [*order[:PICTURES], order[len(order) // 2]]}.values():
         row, tokens = dataset.rows[aligned.row], aligned.tokens
         durations = np.array(_whole_durations(row, aligned))
@@ -183,7 +185,7 @@ class Learned(NamedTuple):
     """The result of `learn`."""
 
     scores: dict[str, Score]  # by utterance id
-    crowded: list[tuple[str, str]]  # ids of utterances with more phones than frames, and what was found
+    crowded: list[tuple[str, str]]  # ids of utterances with more phones than frames, and both numbers
 
 
 def learn(
@@ -219,22 +221,22 @@ def learn(
     model = train_aligner(aligner_config(preprocess), dataset, work_dir, inputs)
     seconds_per_frame = preprocess.hop_size / preprocess.sample_rate
     textgrid_dir.mkdir(parents=True, exist_ok=True)
-    found = []
+    alignments = []
     with Progress(len(dataset), "utterances", "TextGrids") as progress:
         for aligned in align(model, dataset, seconds_per_frame):
             write_alignment(dataset, aligned, textgrid_dir, seconds_per_frame)
-            found.append(aligned)
+            alignments.append(aligned)
             progress.advance()
-    found.sort(key=lambda aligned: aligned.row)
-    draw_pictures(dataset, found, pictures_dir, seconds_per_frame)
-    badness = misfits([aligned.score.fit for aligned in found])
-    ids = [dataset.rows[aligned.row]["utt_id"] for aligned in found]
-    agreeing: list[float | None] = [None] * len(found)
-    if len(found) >= SMALLEST_CORPUS:
-        tokens, durations = [aligned.tokens for aligned in found], [aligned.durations for aligned in found]
+    alignments.sort(key=lambda aligned: aligned.row)
+    draw_pictures(dataset, alignments, pictures_dir, seconds_per_frame)
+    badness = misfits([aligned.score.fit for aligned in alignments])
+    ids = [dataset.rows[aligned.row]["utt_id"] for aligned in alignments]
+    agreeing: list[float | None] = [None] * len(alignments)
+    if len(alignments) >= SMALLEST_CORPUS:
+        tokens, durations = [aligned.tokens for aligned in alignments], [aligned.durations for aligned in alignments]
         agreeing = [*agreements(dataset, tokens, durations, seconds_per_frame, next(model.parameters()).device)]
     scores = {
         utt_id: aligned.score._replace(misfit=misfit, agreement=agreement)
-        for utt_id, misfit, aligned, agreement in zip(ids, badness, found, agreeing, strict=True)
+        for utt_id, misfit, aligned, agreement in zip(ids, badness, alignments, agreeing, strict=True)
     }
     return Learned(scores, dataset.crowded)

@@ -140,11 +140,11 @@ class VocoderTrainer(Trainer):
         for i in range(accelerator.process_index, num_clips, accelerator.num_processes):
             real, mel = self._clip(i)
             fake = self.resynthesize(self._speaker, mel)
-            found = [self.mel_distance(real, fake), self.stft_distance(*_long_enough(fake, real))]
-            found += periodicity_errors(real, fake, **self._pitch_range())
+            distances = [self.mel_distance(real, fake), self.stft_distance(*_long_enough(fake, real))]
+            distances += periodicity_errors(real, fake, **self._pitch_range())
             if self.average is not None:
-                found.append(self.mel_distance(real, self.resynthesize(generator, mel)))
-            sums += torch.stack(found)
+                distances.append(self.mel_distance(real, self.resynthesize(generator, mel)))
+            sums += torch.stack(distances)
         figures = dict(zip(names, (accelerator.reduce(sums, "sum") / num_clips).tolist(), strict=True))
         self._draw_samples()
         return {**figures, "selection": figures["mel"]}

@@ -51,19 +51,19 @@ def agreement(own: Mapping[str, Path], learned_dir: Path) -> dict[str, Any] | No
     """
     ids = sorted(own)
     ids = ids[:: -(-len(ids) // COMPARED)] if ids else []
-    found = []
+    of_utterances = []
     for utt_id in ids:
         try:
             distances = boundary_distances(read_phones(own[utt_id]), read_phones(learned_dir / f"{utt_id}.TextGrid"))
         except (OSError, TextGridError):
             continue  # one of the two cannot be read: stage 1 reports it where it matters
         if len(distances):
-            found.append(np.abs(distances))
-    if not found:
+            of_utterances.append(np.abs(distances))
+    if not of_utterances:
         return None
-    far = np.concatenate(found)
+    far = np.concatenate(of_utterances)
     return {
-        "utterances": len(found),
+        "utterances": len(of_utterances),
         "boundaries": len(far),
         "mean_ms": round(float(far.mean()) * 1000, 2),
         "median_ms": round(float(np.median(far)) * 1000, 2),

@@ -59,7 +59,7 @@ def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Cor
         config: the preprocess section.
         dataset: name of the corpus.
         root: its folder.
-        corpus: what its reader found, at least one utterance.
+        corpus: from its reader, at least one utterance.
         workers: make the shards.
 
     Raises:
@@ -103,12 +103,10 @@ def _learn(
         (out_dir / name).unlink(missing_ok=True)
     total = sum(len(plan.utterances) for plan in plans)
     print(f"learning from the recordings where each phone of {total:,} utterances is spoken", flush=True)
-    found = make_inputs(plans, config, workers)
-    if not found.records:
-        reasons = Counter(skipped.reason for skipped in found.skipped).most_common()
-        listed = "; ".join(
-            f"{reason} ({count:,}, such as {_first(found.skipped, reason)})" for reason, count in reasons
-        )
+    data = make_inputs(plans, config, workers)
+    if not data.records:
+        reasons = Counter(skipped.reason for skipped in data.skipped).most_common()
+        listed = "; ".join(f"{reason} ({count:,}, such as {_first(data.skipped, reason)})" for reason, count in reasons)
         raise UserError(f"none of the {total:,} recordings can be aligned: {listed}")
 
     from models.aligner.stage import learn
@@ -117,20 +115,20 @@ def _learn(
     setup_logging()
     textgrid_dir, work_dir = out_dir / "TextGrid", out_dir / "aligner"
     scores, crowded = learn(
-        config, found.folder, found.records, inputs, work_dir / "training", textgrid_dir, out_dir / PICTURES
+        config, data.folder, data.records, inputs, work_dir / "training", textgrid_dir, out_dir / PICTURES
     )
     for path in textgrid_dir.glob("*.TextGrid"):  # of utterances that have left the corpus
         if path.stem not in scores:
             path.unlink()
-    seconds = {record["utt_id"]: record["seconds"] for record in found.records}
+    seconds = {record["utt_id"]: record["seconds"] for record in data.records}
     result = {
         "version": VERSION,
         "inputs": inputs,
-        "retry": found.retry,
+        "retry": data.retry,
         "scores": {utt_id: score._asdict() for utt_id, score in scores.items()},
         "seconds": {utt_id: seconds[utt_id] for utt_id in scores},
         "crowded": crowded,
-        "skipped": [list(skipped) for skipped in found.skipped],
+        "skipped": [list(skipped) for skipped in data.skipped],
     }
     write_json(out_dir / RESULT, result)
     return result
@@ -156,15 +154,15 @@ def _judge(
     own = {} if config.alignment == "learned" else all_own
     limit = float("inf") if config.max_misfit is None else config.max_misfit
     scores = {utt_id: Score(**fields) for utt_id, fields in result["scores"].items()}
-    failed = {utt_id: found for utt_id, score in scores.items() if utt_id not in own and (found := doubts(score))}
+    failed = {utt_id: reasons for utt_id, score in scores.items() if utt_id not in own and (reasons := doubts(score))}
     mute = [entry[0] for entry in result["skipped"] if entry[1] == NO_SPEECH and entry[0] not in own]
     judged = len(scores.keys() - own.keys()) + len(mute)
     if len(failed) + len(mute) > MOST_FAILED * judged:
         raise UserError(_failure(corpus, scores, failed, mute, judged, textgrid_dir.parent / PICTURES))
 
     skipped = [Skipped(*entry) for entry in result["skipped"]]
-    skipped += [Skipped(utt_id, "more phones than frames", found) for utt_id, found in result["crowded"]]
-    skipped += [Skipped(utt_id, "could not be aligned", "; ".join(found)) for utt_id, found in failed.items()]
+    skipped += [Skipped(utt_id, "more phones than frames", reasons) for utt_id, reasons in result["crowded"]]
+    skipped += [Skipped(utt_id, "could not be aligned", "; ".join(reasons)) for utt_id, reasons in failed.items()]
     skipped += [
         Skipped(utt_id, MISREAD, f"misfit {score.misfit:.1f}, more than preprocess.max_misfit")
         for utt_id, score in scores.items()

@@ -74,7 +74,7 @@ def preprocess(
         config: the preprocess section.
         dataset: name of the corpus; features go to `<processed_dir>/<dataset>`.
         root: folder of the corpus.
-        corpus: what its reader found.
+        corpus: from its reader.
         workers: make the shards.
         learned: an alignment of the corpus; its TextGrids stand in for missing ones, or, where `config.alignment` is
             "learned", for all.
@@ -115,7 +115,7 @@ def update(
     Args:
         config: the preprocess section; its type decides what the shards hold.
         dataset: name of the corpus.
-        corpus: what its reader found.
+        corpus: from its reader.
         plans: all its shards.
         workers: make the shards.
         alignment: what is worth telling about a learned alignment.

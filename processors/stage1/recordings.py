@@ -20,7 +20,7 @@ def preprocess_recordings(config: VocoderPreprocessConfig, dataset: str, corpus:
     Args:
         config: the preprocess section.
         dataset: name of the corpus; clips go to `<processed_dir>/<dataset>`.
-        corpus: what its reader found.
+        corpus: from its reader.
         workers: make the shards.
 
     Raises:

@@ -33,7 +33,7 @@ _extractor: FeatureExtractor | ClipExtractor | None = None
 def heavy_packages(config: AudioConfig) -> list[str]:
     """The packages that every worker needs and that take long to import: they are imported once, for all."""
     audio = ["soundfile", "soxr"]
-    return audio if isinstance(config, VocoderPreprocessConfig) else ["torch", *audio]
+    return audio if isinstance(config, VocoderPreprocessConfig) else ["torch", "scipy.ndimage", *audio]
 
 
 def start(config: AudioConfig) -> None:

@@ -116,10 +116,10 @@ def _kept_dot(key: str, after: str) -> str:
 
 
 def _after_street_name(before: str, following: str, key: str) -> bool:
-    found = _BEFORE.search(before)
-    if not found:
+    match = _BEFORE.search(before)
+    if not match:
         return False
-    name = found[1]
+    name = match[1]
     named = name[0].isdigit() or (name[0].isupper() and name.lower() not in SENTENCE_STARTERS)
     if not named:
         return False

@@ -287,8 +287,8 @@ def _in_context(number: str, text: str, start: int, end: int, lettered: bool) ->
         return decimal(number)
     value = int(number)
     left = text[max(0, start - 40) : start]
-    found = _WORD_BEFORE.search(left)
-    before = found[1].lower() if found else ""
+    match = _WORD_BEFORE.search(left)
+    before = match[1].lower() if match else ""
     called = number in ("911", "999", "411", "112") and before in ("call", "called", "calling", "dial", "dialed")
     if called or before in _READ_IN_DIGITS or (len(number) == 5 and _ZIP_BEFORE.search(left)):
         return digits(number)

@@ -36,8 +36,8 @@ def read_start(folder: Path, shape: GeneratorConfig, mel: MelSettings) -> Start:
         UserError: the folder holds no HiFi-GAN, or one of another shape or mel; the fields are named.
     """
     weights = find_weights(folder)[0]
-    found = read_shape(find_shape(weights))
-    theirs = {**{f"model.{k}": v for k, v in asdict(found.generator).items()}, **_prefixed(found.mel)}
+    trained = read_shape(find_shape(weights))
+    theirs = {**{f"model.{k}": v for k, v in asdict(trained.generator).items()}, **_prefixed(trained.mel)}
     ours = {**{f"model.{k}": v for k, v in asdict(shape).items()}, **_prefixed(asdict(mel))}
     different = [f"{key}: {theirs[key]} there, {ours[key]} here" for key in theirs if theirs[key] != ours[key]]
     if different:

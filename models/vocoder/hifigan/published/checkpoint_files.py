@@ -43,8 +43,8 @@ def find_weights(vocoder_dir: Path) -> list[Path]:
     if not vocoder_dir.is_dir():
         raise UserError(f"{vocoder_dir}: no such vocoder folder (--vocoder_dir)", 2)
     for folder in (vocoder_dir, vocoder_dir / "checkpoints", vocoder_dir / "checkpoint"):
-        if folder.is_dir() and (found := _weights_in(folder)):
-            return found
+        if folder.is_dir() and (paths := _weights_in(folder)):
+            return paths
     names = sorted(p.name + "/" * p.is_dir() for p in vocoder_dir.iterdir())
     listing = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     raise UserError(f"{vocoder_dir}: no vocoder. Looked for: {_LOOKED_FOR}. Found: {listing or 'nothing'}", 2)
@@ -76,8 +76,8 @@ def _weights_in(folder: Path) -> list[Path]:
     if (folder / _AVERAGE).is_file():
         return [folder / _AVERAGE]
     for pattern in (_ACCELERATE, _ACCELERATE_BIN):
-        if found := [p for p in files if pattern.fullmatch(p.name)]:
-            return found
+        if matching := [p for p in files if pattern.fullmatch(p.name)]:
+            return matching
     named = [p for p in files if _JIK876_NAMED.fullmatch(p.name)]
     if len(named) > 1:
         names = ", ".join(p.name for p in named)
@@ -85,8 +85,8 @@ def _weights_in(folder: Path) -> list[Path]:
     if named:
         return named
     if newest := _newest(folder, _STEP_FOLDER):
-        if found := _weights_in(newest):
-            return found
+        if paths := _weights_in(newest):
+            return paths
         raise UserError(f"{newest}: this newest checkpoint has no model.safetensors or pytorch_model.bin", 2)
     return []
 
