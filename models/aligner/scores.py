@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+WORST = 20  # alignments that the report lists, with a picture of each
+
 
 class Score(NamedTuple):
     """Scores of one alignment."""

@@ -19,7 +19,7 @@ from models.aligner.dataset import AlignerBatch, AlignerDataset
 from models.aligner.halves import SMALLEST_CORPUS, agreements
 from models.aligner.model import Aligner
 from models.aligner.path import best_durations
-from models.aligner.scores import Score, misfits, utterance_score
+from models.aligner.scores import WORST, Score, misfits, utterance_score
 from models.aligner.tokens import Tokens, tiers, with_cut_frames, with_pauses_between_words, without_short_pauses
 from models.aligner.trainer import BLOCK, LONGEST, AlignerTrainer
 from models.aligner.version import VERSION
@@ -36,7 +36,6 @@ _ALIGNED_AT_ONCE = 16
 # s; a pause that no mark announces must last as long. Between two words the closure of a stop looks like one.
 _SHORTEST_PAUSE = 0.08
 _SILENCE = 5.0  # nats against a phone, for each frame of a silence
-PICTURES = 20  # of the worst alignments; one of a typical alignment is added
 
 
 class Aligned(NamedTuple):
@@ -167,7 +166,7 @@ def draw_pictures(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     order = sorted(alignments, key=lambda aligned: (aligned.score.fit, aligned.row))
-    for aligned in {aligned.row: aligned for aligned in [*order[:PICTURES], order[len(order) // 2]]}.values():
+    for aligned in {aligned.row: aligned for aligned in [*order[:WORST], order[len(order) // 2]]}.values():
         row, tokens = dataset.rows[aligned.row], aligned.tokens
         durations = np.array(_whole_durations(row, aligned))
         lasting = durations > 0

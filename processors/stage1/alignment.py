@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from config.schema import PreprocessConfig
-from models.aligner.scores import Score, doubts
+from models.aligner.scores import WORST, Score, doubts
 from models.aligner.version import VERSION
 from processors.speech_activity import NO_SPEECH
 from processors.stage1.agreement import agreement
@@ -26,7 +26,6 @@ from utils.utterance import Corpus, Skipped
 
 RESULT = "alignment.json"  # in the features' folder; written last, it says that the TextGrids are whole
 PICTURES = "alignment"  # in the features' folder
-WORST = 20  # utterances that the report names, as many as `models.aligner.stage` draws
 MOST_FAILED = 0.1  # of a corpus; beyond, none of its alignments can be trusted
 MISREAD = "text and audio do not match"
 

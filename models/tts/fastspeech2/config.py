@@ -112,9 +112,16 @@ class LRSchedulerConfig(Section):
 class FastSpeech2TrainConfig(TrainConfig):
     """Stage 2 of FastSpeech 2."""
 
-    max_batch_frames: int | None = None  # mel frames a batch and process, padding counted; null: batch_size decides
+    max_batch_frames: int | None = None  # mel frames per batch and process, padding counted; null: batch_size decides
     lr_scheduler: LRSchedulerConfig = field(default_factory=LRSchedulerConfig)
+    mel_loss_weight: float = 1.0  # of the mel before the PostNet, and of the one after it
+    duration_loss_weight: float = 1.0
+    pitch_loss_weight: float = 1.0
+    energy_loss_weight: float = 1.0
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        yield from positive(self, "max_batch_frames")
+        yield from positive(self, "max_batch_frames", "mel_loss_weight")
+        for name in ("duration_loss_weight", "pitch_loss_weight", "energy_loss_weight"):
+            if getattr(self, name) < 0:
+                yield name, f"must not be negative, got {getattr(self, name)}"

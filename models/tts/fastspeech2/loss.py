@@ -1,7 +1,7 @@
 """The training loss of FastSpeech 2 (arXiv:2006.04558, sec. 2.2, with the PostNet's mel as in Amphion)."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -26,18 +26,34 @@ class Targets(Protocol):
     def mel(self) -> Tensor: ...  # [B, T, n_mel] float32 log-mel
 
 
+class LossWeights(NamedTuple):
+    """Factors in the total loss."""
+
+    mel: float = 1.0  # before and after the PostNet
+    duration: float = 1.0
+    pitch: float = 1.0
+    energy: float = 1.0
+
+
+EQUAL = LossWeights()
+
+
 def fastspeech2_loss(
-    output: FastSpeech2Output, batch: Targets, counts: Mapping[str, Tensor] | None = None
+    output: FastSpeech2Output,
+    batch: Targets,
+    counts: Mapping[str, Tensor] | None = None,
+    weights: LossWeights = EQUAL,
 ) -> dict[str, Tensor]:
-    """L1 of both mels, squared errors of pitch, energy and log(duration + 1): means over what is not padding, summed.
+    """L1 of both mels, squared errors of pitch, energy and log(duration + 1): means without padding.
 
     Args:
         output: of the model, with the durations of the batch.
         batch: targets.
         counts: "frames" and "phones" to take the means over; None: the batch's own.
+        weights: of the parts in "total".
 
     Returns:
-        Scalars, float32: "mel", "mel_postnet", "duration", "pitch", "energy" and their sum "total".
+        Scalars, float32: "mel", "mel_postnet", "duration", "pitch", "energy" and their weighted sum "total".
     """
     phone_padding, mel_padding = output.phone_padding_mask, output.mel_padding_mask
     if counts is None:
@@ -58,5 +74,5 @@ def fastspeech2_loss(
         "pitch": phone_loss(output.pitch, batch.pitch),
         "energy": phone_loss(output.energy, batch.energy),
     }
-    losses["total"] = torch.stack(list(losses.values())).sum()
-    return losses
+    parts = {name: getattr(weights, name.removesuffix("_postnet")) * loss for name, loss in losses.items()}
+    return {**losses, "total": torch.stack(list(parts.values())).sum()}

@@ -12,7 +12,7 @@ from models.training.samples import RECORDED, Samples
 from models.training.trainer import Trainer
 from models.tts.fastspeech2.config import FastSpeech2Config, FastSpeech2TrainConfig
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
-from models.tts.fastspeech2.loss import fastspeech2_loss
+from models.tts.fastspeech2.loss import LossWeights, fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2
 from models.tts.fastspeech2.teacher_forced import forced
 from modules.griffin_lim import GriffinLim
@@ -33,6 +33,10 @@ class FastSpeech2Trainer(Trainer):
         """Makes the data sets, the model and Adam."""
         config, accelerator = self.config, self.accelerator
         assert isinstance(config.model, FastSpeech2Config) and isinstance(config.train, FastSpeech2TrainConfig)
+        train = config.train
+        self.loss_weights = LossWeights(
+            train.mel_loss_weight, train.duration_loss_weight, train.pitch_loss_weight, train.energy_loss_weight
+        )
         data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
         self.train_set, self.valid_set = (FastSpeech2Dataset(data_dir, split) for split in ("train", "valid"))
         self._check_lengths(config.model.max_seq_len)
@@ -82,7 +86,7 @@ class FastSpeech2Trainer(Trainer):
 
     def losses(self, batch: FastSpeech2Batch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
         """One batch's; see `fastspeech2_loss`."""
-        return fastspeech2_loss(forced(self.model, batch), batch, counts)
+        return fastspeech2_loss(forced(self.model, batch), batch, counts, self.loss_weights)
 
     def validate(self) -> dict[str, float]:
         """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
@@ -100,7 +104,7 @@ class FastSpeech2Trainer(Trainer):
         for rows in batches[accelerator.process_index :: accelerator.num_processes]:
             batch = self.to_device(collate([self.valid_set[i] for i in rows]))
             weight = batch.mel_lengths.sum()
-            for name, loss in fastspeech2_loss(forced(model, batch), batch).items():
+            for name, loss in fastspeech2_loss(forced(model, batch), batch, None, self.loss_weights).items():
                 sums[name] = sums.get(name, torch.zeros_like(frames)) + loss * weight
             frames = frames + weight
         names = ("total", "mel", "mel_postnet", "duration", "pitch", "energy")  # also where a process had no batch

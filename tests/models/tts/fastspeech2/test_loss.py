@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from models.tts.fastspeech2.loss import fastspeech2_loss
+from models.tts.fastspeech2.loss import LossWeights, fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2Output
 from modules.masks import padding_mask
 
@@ -57,3 +57,12 @@ def test_nothing_but_padding_is_zero() -> None:
         phone_padding_mask=torch.ones(1, 4, dtype=torch.bool), mel_padding_mask=torch.ones(1, 6, dtype=torch.bool)
     )
     assert fastspeech2_loss(output, batch)["total"] == 0
+
+
+def test_weights_count_in_the_total_alone() -> None:
+    output, batch = example([0, 1, 2])
+    plain = fastspeech2_loss(output, batch)
+    weighted = fastspeech2_loss(output, batch, None, LossWeights(mel=2.0, duration=0.0, pitch=0.5, energy=3.0))
+    assert all(torch.equal(plain[name], weighted[name]) for name in PARTS)
+    expected = 2 * (plain["mel"] + plain["mel_postnet"]) + 0.5 * plain["pitch"] + 3 * plain["energy"]
+    torch.testing.assert_close(weighted["total"], expected)
