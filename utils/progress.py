@@ -50,20 +50,16 @@ class Progress:
         self._stream = stream if stream is not None else sys.stderr
         self._done = self._initial = self._shown = initial
         self._started = self._printed = time.monotonic()
-        self._note = ""
         self._bar = None
         if self._stream.isatty():
             self._bar = tqdm(
                 total=total, initial=initial, unit=f" {unit}", desc=label, file=self._stream, dynamic_ncols=True
             )
 
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Counts further; `note` follows the figures (a loss, for example)."""
+    def advance(self, count: int = 1) -> None:
+        """Counts further."""
         self._done += count
-        self._note = note
         if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(count)
         elif time.monotonic() - self._printed >= self._every:
             self._print_line()
@@ -81,8 +77,6 @@ class Progress:
         parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}", f"{rate:.1f} a second"]
         if self._done < self._total and rate > 0:
             parts.append(f"{format_seconds((self._total - self._done) / rate)} left")
-        if self._note:
-            parts.append(self._note)
         print(", ".join(parts), file=self._stream, flush=True)
 
     def __enter__(self) -> Progress:

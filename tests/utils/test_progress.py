@@ -23,10 +23,10 @@ def test_a_log_gets_whole_lines() -> None:
     stream = io.StringIO()
     with Progress(10, "utterances", "features", every_seconds=0, stream=stream) as progress:
         progress.advance(4)
-        progress.advance(6, note="loss 1.5")
+        progress.advance(6)
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("features: 4 of 10 utterances, ") and lines[0].endswith(" left")
-    assert lines[-1].startswith("features: 10 of 10 utterances, ") and lines[-1].endswith("a second, loss 1.5")
+    assert lines[-1].startswith("features: 10 of 10 utterances, ") and lines[-1].endswith(" a second")
     assert "\r" not in stream.getvalue()
 
 

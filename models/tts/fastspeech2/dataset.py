@@ -1,7 +1,7 @@
 """The features of stage 1 as batches for FastSpeech 2."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from models.training.ragged import Ragged
 from models.tts.fastspeech2.model import FeatureStats
 from text.symbols import SymbolTable, UnknownSymbolError
-from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE
+from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE, AcousticRow
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl
 from utils.shards import ShardReader
@@ -56,7 +56,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             UserError: the split is missing, or an utterance has a symbol that symbols.json lacks.
         """
         self.data_dir = data_dir
-        self.rows: list[dict[str, Any]] = read_jsonl(data_dir / f"{split}.jsonl")
+        self.rows: list[AcousticRow] = cast(list[AcousticRow], read_jsonl(data_dir / f"{split}.jsonl"))
         self.symbols = SymbolTable(read_json(data_dir / SYMBOLS_TABLE))
         self.speakers: dict[str, int] = read_json(data_dir / SPEAKERS)
         self.stats = read_stats(data_dir)
@@ -99,7 +99,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         """Reads all features, once, into the memory of a device."""
         return ResidentFeatures(self, device)
 
-    def _read(self, row: dict[str, Any], feature: str) -> Tensor:
+    def _read(self, row: AcousticRow, feature: str) -> Tensor:
         return self._shards.read(row["shard"], row["utt_id"], feature)
 
 

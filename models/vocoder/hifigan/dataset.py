@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from config.schema import MelSettings
 from models.training.crops import Crop
 from models.training.ragged import Ragged
 from modules.mel import LOG_FLOOR
+from utils.data_folder import ClipRow
 from utils.jsonl import read_jsonl
 from utils.shards import ShardReader
 
@@ -45,7 +46,7 @@ class HiFiGANDataset(torch.utils.data.Dataset):
             UserError: the split or its first shard is missing or damaged.
         """
         self.data_dir = data_dir
-        self.rows: list[dict[str, Any]] = read_jsonl(data_dir / f"{split}.jsonl")
+        self.rows: list[ClipRow] = cast(list[ClipRow], read_jsonl(data_dir / f"{split}.jsonl"))
         self.lengths: list[int] = [row["num_samples"] for row in self.rows]
         self.mel, self.segment_size = mel, segment_size
         self.margin = (mel.n_fft - mel.hop_size) // 2
@@ -97,7 +98,7 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         """Reads all clips, once, into the memory of a device."""
         return ResidentClips(self, device)
 
-    def _audio(self, row: dict[str, Any], start: int) -> Tensor:
+    def _audio(self, row: ClipRow, start: int) -> Tensor:
         """The segment from sample `start` on, with a margin at both sides."""
         length = max(row["num_samples"], self.segment_size)  # with the silence after a short clip
         places = torch.arange(start - self.margin, start + self.segment_size + self.margin).abs()
@@ -106,10 +107,10 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         audio = self._read_audio(row, first, min(last + 1, row["num_samples"]))
         return F.pad(audio, (0, last + 1 - first - len(audio)))[places - first]
 
-    def _read_audio(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
+    def _read_audio(self, row: ClipRow, start: int, stop: int) -> Tensor:
         return self._shards.read(row["shard"], row["utt_id"], "wav", start, stop).float() / 32768
 
-    def _mel(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
+    def _mel(self, row: ClipRow, start: int, stop: int) -> Tensor:
         """The acoustic model's frames; beyond the clip's end, those of silence."""
         if not self.has_mels:
             return torch.zeros(0, self.mel.n_mel)
@@ -117,7 +118,7 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         mel = self._shards.read(row["shard"], row["utt_id"], "mel", start, there).float()
         return F.pad(mel, (0, 0, 0, stop - there), value=math.log(LOG_FLOOR))
 
-    def _num_frames(self, row: dict[str, Any]) -> int:
+    def _num_frames(self, row: ClipRow) -> int:
         return row["num_samples"] // self.mel.hop_size
 
 

@@ -1,7 +1,7 @@
 """The clips of stage 1 as batches of crops, with their pitch."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from config.schema import MelSettings
 from models.training.crops import Crop
 from models.training.ragged import Ragged
 from models.vocoder.hifigan.dataset import HiFiGANDataset, ResidentClips
+from utils.data_folder import ClipRow
 from utils.errors import UserError
 
 
@@ -60,7 +61,7 @@ class SourceFilterDataset(HiFiGANDataset):
         """Reads all clips, once, into the memory of a device."""
         return ResidentPitchedClips(self, device)
 
-    def _pitch(self, row: dict[str, Any], start: int, stop: int) -> Tensor:
+    def _pitch(self, row: ClipRow, start: int, stop: int) -> Tensor:
         """Frames; beyond the clip's end, those of silence."""
         there = min(stop, self._num_frames(row))
         pitch = self._shards.read(row["shard"], row["utt_id"], "pitch", start, there).float()
