@@ -2,7 +2,7 @@
 #   make demo    speech from a small corpus made on the spot, in minutes, without a GPU
 #   make test    every test
 #   make say TEXT="Good morning."    speech from the voice in egs/voice, in the folder said
-# Also: make lint (style and types), make setup (the environment alone).
+# Also: make lint (style and types), make setup (only the environment).
 # PYTHON=python3.12 chooses another interpreter. UV_TORCH_BACKEND=cpu keeps CUDA's packages away where torch comes from the internet.
 
 PYTHON ?= python3

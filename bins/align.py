@@ -49,7 +49,7 @@ def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -
     print(f"{name}: {report['aligned']:,} of {len(corpus.utterances):,} utterances aligned: {learned.folder}")
     if report["agreement"]:
         mean, far = report["agreement"]["mean_ms"], report["agreement"]["beyond_75_ms"]
-        print(f"  from the corpus' own TextGrids: {mean:.1f} ms on average, {far:.2%} more than 75 ms")
+        print(f"  from the corpus's own TextGrids: {mean:.1f} ms on average, {far:.2%} more than 75 ms")
     print(f"  {report['silence_share']:.0%} of {report['hours']:.2f} hours is silence")
     for row in report["worst"][:5]:
         print(f"  doubtful: {row['utt_id']}, misfit {row['misfit']:.1f} {row['note']}".rstrip())

@@ -7,7 +7,7 @@ from preprocessors import ljspeech, recordings
 from utils.errors import UserError
 from utils.utterance import Corpus
 
-# Name of a data set -> its reader, given the corpus' folder and name. A new corpus is one file here and one line.
+# Name of a data set -> its reader, given the corpus's folder and name. A new corpus is one file here and one line.
 READERS: dict[str, Callable[[Path, str], Corpus]] = {"LJSpeech": ljspeech.read}
 
 

@@ -112,5 +112,5 @@ def _read_line(
 
 
 def _is_plain(utt_id: str) -> bool:
-    """Whether an id names a file inside the corpus' folder and nothing else."""
+    """Whether an id names a file inside the corpus's folder and nothing else."""
     return bool(utt_id) and utt_id not in (".", "..") and utt_id.isprintable() and not set(utt_id) & set("/\\")

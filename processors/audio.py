@@ -1,4 +1,4 @@
-"""A corpus' audio file -> mono waveform at the features' sample rate, checked."""
+"""A corpus's audio file -> mono waveform at the features' sample rate, checked."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Phones and their durations in mel frames.
 
-`utterance_alignment` is the one place that durations come from. It reads TextGrids: the corpus' own, or those that the
+`utterance_alignment` is the one place that durations come from. It reads TextGrids: the corpus's own, or those that the
 aligner of models/aligner wrote before.
 """
 

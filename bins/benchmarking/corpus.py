@@ -41,7 +41,7 @@ def corpus_lengths(config: ExpConfig, count: int) -> Lengths:
     """Lengths of `count` utterances: those of the configured corpus where stage 1 has been there, else LJSpeech's.
 
     Raises:
-        UserError: the corpus' manifest is damaged.
+        UserError: the corpus's manifest is damaged.
     """
     rng = np.random.default_rng(0)
     audio = config.preprocess
@@ -119,7 +119,7 @@ def write_recordings(seconds: np.ndarray, sample_rate: int, root: Path) -> None:
     Args:
         seconds: of each utterance, at least 1.
         sample_rate: Hz.
-        root: the corpus' folder, which must not exist.
+        root: the corpus's folder, which must not exist.
 
     Raises:
         OSError: a file cannot be written.

@@ -197,7 +197,7 @@ def textgrid(intervals: list[Interval], words: list[str]) -> str:
 
 
 def origin(pronunciations: list[Pronunciation]) -> dict[str, str]:
-    """What decides the corpus' bytes: the texts with their phones, this file and the synthesizer."""
+    """What decides the corpus's bytes: the texts with their phones, this file and the synthesizer."""
     spoken = json.dumps([[p.text, p.phones] for p in pronunciations]).encode()
     digest = hashlib.sha256(spoken + Path(__file__).read_bytes()).hexdigest()
     return {"made_from": digest, "hibari-tts": version("hibari-tts")}
@@ -235,7 +235,7 @@ def make_corpus(out: Path, pronunciations: list[Pronunciation]) -> float:
 def main() -> None:
     """Makes the corpus, unless it is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "corpus", help="the corpus' folder (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE / "corpus", help="the corpus's folder (default: %(default)s)")
     parser.add_argument("--sentences", type=Path, default=HERE / "sentences.txt", help="a sentence a line")
     parser.add_argument("--count", type=int, help="only the first COUNT sentences")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The whole way on a small corpus: makes it, takes the seed recipe through its three stages with a small model, and
 # says where everything is. `make demo` sets the environment up and runs this. Flags go to the recipe: --gpu,
-# --num_workers, --set. What is done already is not done again: a second run goes on, or straight to the speech.
+# --num_workers, --set. Finished work is not repeated: a second run resumes, or goes straight to the speech.
 set -eu
 
 case ${1-} in
@@ -19,7 +19,7 @@ corpus=egs/demo/corpus       # as the configuration has it: dataset_path.demo
 features=data/demo           # processed_dir
 experiment=ckpts/tts/demo    # log_dir
 origin=$experiment.made_from # which configuration and corpus the experiment is of
-spoken=$experiment/spoken    # the demo's own, made anew each time
+spoken=$experiment/spoken    # the demo's own, replaced each time
 
 new_sentence="The young singer waited quietly for the bus near the old bridge."
 

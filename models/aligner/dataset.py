@@ -1,4 +1,4 @@
-"""A corpus' mels and tokens as batches for the aligner."""
+"""A corpus's mels and tokens as batches for the aligner."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -42,7 +42,7 @@ def agreement(own: Mapping[str, Path], learned_dir: Path) -> dict[str, Any] | No
     """Distances between TextGrids of the corpus and learned ones, over up to `COMPARED` utterances, evenly chosen.
 
     Args:
-        own: utterance id -> the corpus' TextGrid.
+        own: utterance id -> the corpus's TextGrid.
         learned_dir: of the learned ones, `<utt_id>.TextGrid`.
 
     Returns:

@@ -144,7 +144,7 @@ def _judge(
 ) -> Alignment:
     """Leaves out what is not aligned or misread, and gathers what the report says of it.
 
-    TextGrids of the corpus' own are trusted.
+    TextGrids of the corpus's own are trusted.
 
     Raises:
         UserError: more than a tenth of the corpus could not be aligned.
