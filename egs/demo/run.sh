@@ -19,6 +19,7 @@ corpus=egs/demo/corpus       # as the configuration has it: dataset_path.demo
 features=data/demo           # processed_dir
 experiment=ckpts/tts/demo    # log_dir
 origin=$experiment.made_from # which configuration and corpus the experiment is of
+vocoder=egs/voice/vocoder    # its voice is the demo's
 spoken=$experiment/spoken    # the demo's own, replaced each time
 
 new_sentence="The young singer waited quietly for the bus near the old bridge."
@@ -46,14 +47,15 @@ printf '%s\n' "$made_from" >"$origin"
 rm -rf "$spoken"
 
 sh "$recipe" --stage 1 --stop_stage 3 --config "$config" --name demo ${resume:+"$resume"} \
-    --infer_expt_dir "$experiment" --infer_output_dir "$spoken" --infer_mode single --infer_text "$new_sentence" "$@"
+    --infer_expt_dir "$experiment" --infer_output_dir "$spoken" --infer_mode single --infer_text "$new_sentence" \
+    --vocoder_dir "$vocoder" "$@"
 
 say "Three sentences of the training, spoken"
 # ID|TEXT of the first three utterances; the demo's sentences hold nothing that JSON escapes.
 sed -n 's/.*"utt_id": "\([^"]*\)".*"text": "\([^"]*\)".*/\1|\2/p' "$features/train.jsonl" | head -n 3 \
     >"$experiment/training_sentences.txt"
 sh "$recipe" --stage 3 --config "$config" --infer_expt_dir "$experiment" --infer_output_dir "$spoken/training" \
-    --infer_mode batch --infer_file "$experiment/training_sentences.txt" "$@"
+    --infer_mode batch --infer_file "$experiment/training_sentences.txt" --vocoder_dir "$vocoder" "$@"
 
 say "Done"
 echo "A sentence that the model never saw, and its mel spectrogram:"
@@ -63,4 +65,4 @@ find "$spoken/training" -maxdepth 1 -name '*.wav' | sort | sed 's/^/    /'
 echo "The training's curves, pictures and sounds:"
 echo "    .venv/bin/tensorboard --logdir $experiment/log"
 echo "Speak a sentence of your own:"
-echo "    sh $recipe --stage 3 --infer_expt_dir $experiment --infer_mode single --infer_text \"Good morning.\""
+echo "    sh $recipe --stage 3 --infer_expt_dir $experiment --vocoder_dir $vocoder --infer_mode single --infer_text \"Good morning.\""
