@@ -1,4 +1,4 @@
-"""exp_config.json -> ExpConfig: JSON5, base_config merge, --set overrides, strict build.
+"""The loader of exp_config.json: JSON5, base_config, --set overrides, and a strict check of all keys and values.
 
 `python -m config.load --config C [--set a.b=c]` prints the resolved configuration.
 """
@@ -24,7 +24,7 @@ _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", 
 
 
 class ConfigError(Exception):
-    """Everything that is wrong with a configuration, a line each."""
+    """The errors in a configuration, one per line."""
 
     exit_code = 2
 
@@ -34,10 +34,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExpConfig:
 
     Args:
         path: a JSON5 file.
-        overrides: "a.b=value" strings; the value is read as JSON5, or as a plain string where it is not JSON5.
+        overrides: "a.b=value" strings; the value is read as JSON5, or as a plain string if it is not JSON5.
 
     Raises:
-        ConfigError: the file, a base or an override cannot be read, or some keys or values are wrong (all are named).
+        ConfigError: the file, a base or an override cannot be read, or some keys or values are wrong (all are listed).
     """
     values = _read_merged(Path(path), ())
     for override in overrides:
@@ -46,14 +46,14 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExpConfig:
 
 
 def build_config(values: Mapping[str, Any], source: str = "exp_config.json") -> ExpConfig:
-    """Builds the configuration from plain values, strictly.
+    """Builds the configuration from plain values and checks every key, type and range.
 
     Args:
-        values: what the file holds, bases merged.
-        source: the name that error messages start with.
+        values: contents of the file, merged with its bases.
+        source: file name at the start of error messages.
 
     Raises:
-        ConfigError: a key is unknown or missing, or a value has the wrong type or range; every case is named.
+        ConfigError: a key is unknown or missing, or a value has the wrong type or range; all are listed.
     """
     errors: list[str] = []
     hints = dict(get_type_hints(ExpConfig))
@@ -61,7 +61,7 @@ def build_config(values: Mapping[str, Any], source: str = "exp_config.json") -> 
     sections = ("model", "preprocess", "train")
     if isinstance(model_type, str) and model_type in MODELS:
         hints |= {name: getattr(find_model(model_type), name) for name in sections}
-    else:  # what these sections may hold is not known: the rest is still checked
+    else:  # the keys of these sections are unknown; the others are still checked
         problem = "missing" if model_type is None else f"unknown: {model_type!r}"
         errors.append(f"model_type: {problem}{_suggest(str(model_type), MODELS)}")
         hints |= dict.fromkeys(sections, Any)
@@ -73,23 +73,23 @@ def build_config(values: Mapping[str, Any], source: str = "exp_config.json") -> 
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The configuration, or a section of it, as plain JSON values (tuples as lists)."""
+    """Converts a configuration, or a section of one, to plain JSON values (tuples to lists)."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def _read_merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's values merged over those of its `base_config`, which is looked up from the repository's root."""
+    """Merges the values of a file over those of its `base_config`, whose path is relative to the repository's root."""
     if path.resolve() in seen:
         raise ConfigError(f"{path}: base_config leads back to the file itself")
     try:
         values = json5.loads(path.read_text(encoding="utf-8"), allow_duplicate_keys=False)
     except OSError as error:
-        named_by = f" (the base_config of {seen[-1].name})" if seen else ""
-        raise ConfigError(f"{path}: cannot be read{named_by}: {error.strerror}") from None
+        role = f" (the base_config of {seen[-1].name})" if seen else ""
+        raise ConfigError(f"{path}: cannot be read{role}: {error.strerror}") from None
     except ValueError as error:  # malformed JSON5, a duplicate key, or bytes that are not UTF-8
         raise ConfigError(f"{path}: not valid JSON5: {error}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must hold one object: {{...}}")
+        raise ConfigError(f"{path}: must hold one object {{...}}")
     base = values.pop("base_config", None)
     if base is None:
         return values
@@ -99,7 +99,7 @@ def _read_merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects merge; lists and scalars replace."""
+    """Merges objects recursively; lists and scalars replace those of the base."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -108,7 +108,7 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _override(values: dict[str, Any], override: str) -> None:
-    """Puts one "a.b=value" into `values`."""
+    """Applies one override "a.b=value" to `values`."""
     dotted, equals, text = override.partition("=")
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
@@ -116,17 +116,17 @@ def _override(values: dict[str, Any], override: str) -> None:
     try:
         value = json5.loads(text)
     except ValueError:
-        value = text  # a path or a name, which needs no quotes on the command line
+        value = text  # a path or a name needs no quotes on the command line
     for key in keys[:-1]:
         inner = values.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {key} is no section")
+            raise ConfigError(f"--set {override}: {key} is not a section")
         values = inner
     values[keys[-1]] = value
 
 
 def _build(cls: type, values: Any, path: str, errors: list[str], hints: dict[str, Any] | None = None) -> Any:
-    """An instance of the dataclass `cls`, or None with the reasons added to `errors`."""
+    """Returns an instance of the dataclass `cls`, or None after adding the reasons to `errors`."""
     if not isinstance(values, Mapping):
         errors.append(f"{path}: expected a section {{...}}, got {values!r}")
         return None
@@ -151,7 +151,7 @@ def _build(cls: type, values: Any, path: str, errors: list[str], hints: dict[str
 
 
 def _convert(hint: Any, value: Any, path: str, errors: list[str]) -> Any:
-    """`value` as the type that `hint` names, or None with the reason added to `errors`."""
+    """Converts `value` to the type `hint`; adds to `errors` why it is impossible."""
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -179,20 +179,20 @@ def _convert(hint: Any, value: Any, path: str, errors: list[str]) -> Any:
     if type(value) is float and not math.isfinite(value):  # JSON5 has NaN and Infinity
         errors.append(f"{path}: expected a finite number, got {value}")
         return None
-    if type(value) is not hint:  # exact: true is no whole number
+    if type(value) is not hint:  # exact, because in Python true is an int
         errors.append(f"{path}: expected {_TYPE_NAMES[hint]}, got {json.dumps(value)}")
     return value
 
 
 def _suggest(key: str, known: Iterable[str]) -> str:
-    """The known key nearest to a misspelled one, or else all of them, for the end of a message."""
+    """Returns the end of a message: the known key most similar to a misspelled one, or all known keys."""
     known = list(known)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
+    return f"; did you mean {near[0]!r}?" if near else f"; valid here: {', '.join(known)}"
 
 
 def main() -> None:
-    """Prints the resolved configuration, or what is wrong with it."""
+    """Prints the resolved configuration, or its errors."""
     parser = argparse.ArgumentParser(prog="python -m config.load", description=main.__doc__)
     parser.add_argument("--config", required=True, help="a JSON5 configuration file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key")

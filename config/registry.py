@@ -1,6 +1,6 @@
-"""The models: model_type -> the package that holds one. A new model is one folder in models/ and one line here.
+"""The registry of models: model_type -> package. A new model is one folder in models/ and one line here.
 
-The table names packages and imports none, so that a configuration is checked without PyTorch.
+The table has the names of packages and imports none, so that a configuration can be checked without PyTorch.
 """
 
 import importlib
@@ -14,18 +14,18 @@ MODELS = {
 
 
 class Model(NamedTuple):
-    """The declaration of a model, `MODEL` in its package; the dotted names are imported when they are first used."""
+    """The declaration of a model, `MODEL` in its package; dotted names are imported at their first use."""
 
     role: Literal["acoustic", "vocoder"]  # phones to mel, or mel to waveform
-    model: type  # the config's model section, a dataclass
-    preprocess: type  # its preprocess section
-    train: type  # its train section
+    model: type  # dataclass of the configuration's section "model"
+    preprocess: type  # of the section "preprocess"
+    train: type  # of the section "train"
     trainer: str  # dotted name of the models.training.trainer.Trainer that stage 2 runs
-    load: str  # dotted name of the function that loads a trained one for stage 3
+    load: str  # dotted name of the function that loads a trained model for stage 3
 
 
 def find_model(model_type: str) -> Model:
-    """The declaration of a model.
+    """Returns the declaration of a model.
 
     Raises:
         KeyError: `model_type` is not in `MODELS`.

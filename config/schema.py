@@ -1,27 +1,26 @@
 """The keys of exp_config.json that all models share: type, default, unit and meaning of each.
 
-A model's own keys are in the config.py of its folder (models/tts/fastspeech2, models/vocoder/hifigan).
+The keys of one model are in the config.py of its folder (models/tts/fastspeech2, models/vocoder/hifigan).
 
-The names are Amphion's wherever it has the key, so that its users find what they know. Each section is a frozen
-dataclass; `problems` yields what is wrong with its values beyond their types, and `config.load` reports all of them
-at once.
+Keys that Amphion has too have the same names, so that its users recognize them. Each section is a frozen dataclass;
+`problems` yields the errors in its values that are not errors of type, and `config.load` reports all of them together.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Problem = tuple[str, str]  # the key inside its section, what is wrong with its value
+Problem = tuple[str, str]  # the key inside its section, and the error in its value
 
-# Keys of the preprocess section that hold for one machine only: no feature depends on paths.
+# Keys of the preprocess section that are specific to a machine: features do not depend on paths.
 PATH_KEYS = ("processed_dir", "textgrid_dir", "lexicon_path")
 
 
 class Section:
-    """A section of the configuration."""
+    """The base class of the sections of the configuration."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yields every value that is wrong in itself or beside another value of this section."""
+        """Yields every value that is wrong by itself or does not fit another value of this section."""
         yield from ()
 
     def problems_in(self, config: "ExpConfig") -> Iterator[Problem]:
@@ -30,7 +29,7 @@ class Section:
 
 
 def positive(section: object, *names: str) -> Iterator[Problem]:
-    """Reports each of these fields that is neither None nor greater than 0."""
+    """Yields the fields that are neither None nor greater than 0."""
     for name in names:
         value = getattr(section, name)
         if value is not None and value <= 0:
@@ -38,7 +37,7 @@ def positive(section: object, *names: str) -> Iterator[Problem]:
 
 
 def probability(section: object, *names: str) -> Iterator[Problem]:
-    """Reports each of these fields that is not in [0, 1)."""
+    """Yields the fields that are not in [0, 1)."""
     for name in names:
         if not 0 <= getattr(section, name) < 1:
             yield name, f"must be at least 0 and less than 1, got {getattr(section, name)}"
@@ -46,7 +45,7 @@ def probability(section: object, *names: str) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class MelSettings(Section):
-    """The settings of a mel spectrogram: an acoustic model and its vocoder must agree on all of it."""
+    """The settings of a mel spectrogram; an acoustic model and its vocoder must agree on all of them."""
 
     sample_rate: int
     n_fft: int
@@ -59,7 +58,7 @@ class MelSettings(Section):
 
 @dataclass(frozen=True)
 class AudioConfig(Section):
-    """Stage 1: what every model's features depend on."""
+    """Stage 1: the settings that the features of every model depend on."""
 
     processed_dir: str = "data"  # features go to <processed_dir>/<dataset>
     sample_rate: int = 22050  # Hz; audio of another rate is resampled
@@ -69,16 +68,16 @@ class AudioConfig(Section):
     n_mel: int = 80  # mel bands
     fmin: float = 0.0  # Hz, lower edge of the mel bands
     fmax: float = 8000.0  # Hz, upper edge of the mel bands
-    f0_min: float = 71.0  # Hz, lowest pitch looked for
-    f0_max: float = 800.0  # Hz, highest pitch looked for
-    max_seconds: float = 20.0  # a longer clip is skipped
-    valid_fraction: float = 0.02  # share of the utterances kept for validation
-    test_fraction: float = 0.02  # share of the utterances kept for testing
-    split_seed: int = 1234  # another seed gives other validation and test sets
+    f0_min: float = 71.0  # Hz, lowest pitch that is detected
+    f0_max: float = 800.0  # Hz, highest pitch that is detected
+    max_seconds: float = 20.0  # a longer recording is skipped
+    valid_fraction: float = 0.02  # share of the utterances for validation
+    test_fraction: float = 0.02  # share of the utterances for testing
+    split_seed: int = 1234  # selects the validation and test sets
 
     @property
     def mel(self) -> MelSettings:
-        """The mel's settings alone."""
+        """Only the settings of the mel."""
         return MelSettings(self.sample_rate, self.n_fft, self.win_size, self.hop_size, self.n_mel, self.fmin, self.fmax)
 
     def problems(self) -> Iterator[Problem]:
@@ -86,7 +85,10 @@ class AudioConfig(Section):
         yield from positive(self, "f0_min", "f0_max", "max_seconds")
         yield from probability(self, "valid_fraction", "test_fraction")
         if self.valid_fraction + self.test_fraction >= 1:
-            yield "valid_fraction", "with test_fraction it must leave utterances to train on (their sum is 1 or more)"
+            yield (
+                "valid_fraction",
+                "valid_fraction + test_fraction must be less than 1, so that utterances are left to train on",
+            )
         if self.win_size > self.n_fft:
             yield "win_size", f"must not exceed n_fft = {self.n_fft}, got {self.win_size}"
         if self.hop_size > self.win_size:
@@ -107,10 +109,10 @@ class AudioConfig(Section):
 class PreprocessConfig(AudioConfig):
     """Stage 1 of an acoustic model: from a corpus with texts to features."""
 
-    textgrid_dir: str | None = None  # alignments; null: the folder TextGrid inside the corpus
-    alignment: Literal["auto", "textgrid", "learned"] = "auto"  # auto: TextGrids where there are, else learned
-    max_misfit: float | None = 10.0  # standard deviations that a learned alignment may fit worse; null: any
-    lexicon_path: str | None = None  # the user's own pronunciations, lines of "WORD PH PH ..."
+    textgrid_dir: str | None = None  # folder of the alignments; null: the folder TextGrid inside the corpus
+    alignment: Literal["auto", "textgrid", "learned"] = "auto"  # auto: TextGrids if there are any, else learned
+    max_misfit: float | None = 10.0  # limit on the misfit of a learned alignment, standard deviations; null: none
+    lexicon_path: str | None = None  # file of pronunciations, lines of "WORD PH PH ..."
     pitch_extractor: Literal["dio", "harvest", "swift-f0"] = "dio"
 
     def problems(self) -> Iterator[Problem]:
@@ -122,7 +124,7 @@ class PreprocessConfig(AudioConfig):
 class VocoderPreprocessConfig(AudioConfig):
     """Stage 1 of a vocoder: from recordings, which need no texts, to audio of one rate."""
 
-    trim_db: float | None = 60.0  # dB below the loudest moment that count as silence at a clip's ends; null: keep all
+    trim_db: float | None = 60.0  # dB below the peak that count as silence at the ends of a recording; null: no trim
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
@@ -131,7 +133,7 @@ class VocoderPreprocessConfig(AudioConfig):
 
 @dataclass(frozen=True)
 class PitchedVocoderPreprocessConfig(VocoderPreprocessConfig):
-    """Stage 1 of a vocoder that learns from the pitch of its recordings as well."""
+    """Stage 1 of a vocoder that is also trained on the pitch of its clips."""
 
     pitch_extractor: Literal["dio", "harvest", "swift-f0"] = "dio"
 
@@ -140,7 +142,7 @@ class PitchedVocoderPreprocessConfig(VocoderPreprocessConfig):
 class AdamConfig(Section):
     """The Adam optimizer."""
 
-    lr: float = 0.0625  # the factor of the learning-rate schedule; 0.0625 = 256 ** -0.5
+    lr: float = 0.0625  # factor of the learning-rate schedule; 0.0625 = 256 ** -0.5
     betas: tuple[float, ...] = (0.9, 0.98)
     eps: float = 1e-9
     weight_decay: float = 0.0
@@ -157,24 +159,24 @@ class AdamConfig(Section):
 class TrainConfig(Section):
     """Stage 2, for every model. A step is an optimizer step."""
 
-    random_seed: int = 10086  # of the weights, the order of the batches and the dropout
-    batch_size: int = 16  # utterances a step and process, before accumulation
-    gradient_accumulation_step: int = 1  # batches summed into one optimizer step
-    grad_clip_thresh: float = 1.0  # largest norm of the gradient
-    mixed_precision: Literal["auto", "no", "bf16"] = "auto"  # auto: bf16 on a GPU that has it, else no
+    random_seed: int = 10086  # for the initial weights, the order of the batches and the dropout
+    batch_size: int = 16  # utterances per batch and process, before accumulation
+    gradient_accumulation_step: int = 1  # batches per optimizer step, whose gradients are accumulated
+    grad_clip_thresh: float = 1.0  # limit on the norm of the gradient
+    mixed_precision: Literal["auto", "no", "bf16"] = "auto"  # auto: bf16 on a GPU that supports it, else no
     max_epoch: int | None = 1000  # training stops here or at max_steps, whichever comes first
     max_steps: int | None = 200_000
-    # Features read once, into the memory of the device; auto: on a GPU where they need less than half of what is free.
+    # Features are read once, into the device's memory; auto: on a GPU if they need less than half of its free memory.
     data_on_device: Literal["auto", True, False] = "auto"
-    # "graphs": one GPU launches a step as a whole (CUDA graphs); "kernels": torch.compile fuses parts of the model;
-    # true: both. The first steps take longer. "auto": "graphs" on one GPU, else false.
+    # "graphs": one GPU launches a whole step (CUDA graphs); "kernels": torch.compile fuses parts of the model; true:
+    # both. The first steps take longer. "auto": "graphs" on one GPU, else false.
     compile: Literal["auto", True, False, "kernels", "graphs"] = "auto"
     num_workers: int | None = None  # processes that load batches; null: 0 on a CPU, up to 4 on a GPU
-    log_every: int = 50  # steps between lines of the log
+    log_every: int = 50  # steps between log lines
     valid_every: int = 1000  # steps between validations
     save_every: int = 1000  # steps between checkpoints
-    keep_last: int = 3  # checkpoints kept; the best weights are kept besides
-    num_valid_samples: int = 4  # validation utterances drawn and played in TensorBoard
+    keep_last: int = 3  # number of newest checkpoints that are kept, in addition to the best weights
+    num_valid_samples: int = 4  # validation utterances with plots and audio in TensorBoard
     adam: AdamConfig = field(default_factory=AdamConfig)
 
     def problems(self) -> Iterator[Problem]:
@@ -183,7 +185,7 @@ class TrainConfig(Section):
         )
         yield from positive(self, "log_every", "valid_every", "save_every", "keep_last")
         if self.max_epoch is None and self.max_steps is None:
-            yield "max_steps", "max_epoch or max_steps must say where training ends"
+            yield "max_steps", "max_epoch or max_steps must be set, because training has to end"
         for name, most in (("num_workers", 1000), ("num_valid_samples", 1000), ("random_seed", 2**31 - 1)):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= most:
@@ -194,22 +196,25 @@ class TrainConfig(Section):
 
 @dataclass(frozen=True)
 class ExpConfig(Section):
-    """One experiment: a recipe's exp_config.json, resolved."""
+    """The configuration of an experiment: a resolved exp_config.json."""
 
-    model_type: str  # a key of config.registry.MODELS; it decides which keys the next three sections have
-    model: Any  # a Section; its class is the model's own
+    model_type: str  # a key of config.registry.MODELS; it determines the keys of the next three sections
+    model: Any  # a Section; the model defines its class
     preprocess: AudioConfig
     train: TrainConfig
-    dataset: tuple[str, ...] = ()  # the corpus by name
-    dataset_path: dict[str, str] = field(default_factory=dict)  # the folder of each corpus
+    dataset: tuple[str, ...] = ()  # name of the corpus, at most one
+    dataset_path: dict[str, str] = field(default_factory=dict)  # corpus -> its folder
     log_dir: str = "ckpts/tts"  # experiments go to <log_dir>/<name>
 
     def problems(self) -> Iterator[Problem]:
         if len(self.dataset) > 1:
-            yield "dataset", f"one corpus an experiment, got {len(self.dataset)}: {', '.join(self.dataset)}"
+            yield (
+                "dataset",
+                f"only one corpus per experiment is supported, got {len(self.dataset)}: {', '.join(self.dataset)}",
+            )
         for name in self.dataset:
             if not name or name in (".", "..") or "/" in name or "\\" in name:
                 yield "dataset", f"{name!r} is not a plain name: features are kept in a folder of this name"
         for name, section in (("model", self.model), ("train", self.train)):
-            if isinstance(section, Section):  # of an unknown model it is what the file holds
+            if isinstance(section, Section):  # it is a plain dict if the model is unknown
                 yield from ((f"{name}.{key}", message) for key, message in section.problems_in(self))

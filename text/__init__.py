@@ -1,1 +1,1 @@
-"""Text to phones."""
+"""The text front end: English text to phones."""

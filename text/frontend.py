@@ -1,4 +1,4 @@
-"""Raw text to the tokens that an acoustic model sees; training and inference both come through here."""
+"""The front end: raw text to the tokens of an acoustic model, for training and inference alike."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from text.sentences import is_sentence_end
 from text.symbols import MARKS, VOWELS, UnknownSymbolError
 
 _CACHE_SIZE = 100_000  # words; about 30 MB when full, which a day of speech does not reach
-_LONGEST_WORD = 32  # letters that the network reads at once; longer "words" are cut
+_LONGEST_WORD = 32  # letters that the network reads in one pass; longer "words" are cut
 
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(
@@ -33,11 +33,11 @@ assert set(_STRENGTH) == set(MARKS)
 
 
 class UnpronounceableError(ValueError):
-    """A text in which nothing can be spoken."""
+    """A text that contains nothing to pronounce."""
 
 
 class Word(NamedTuple):
-    """A word of the normalized text."""
+    """A word of the normalized text, with its phones."""
 
     text: str
     phones: list[str]
@@ -45,7 +45,7 @@ class Word(NamedTuple):
 
 
 class Pronunciation(NamedTuple):
-    """The phones of a text, with its words."""
+    """The result of `Frontend.pronounce`."""
 
     text: str
     normalized: str
@@ -61,16 +61,16 @@ class _Token(NamedTuple):
 
 
 class Frontend:
-    """Text to phones, with nothing to download and no state but caches: the same text gives the same tokens."""
+    """Converts text to phones. It downloads nothing, and equal texts give equal tokens: the only state is a cache."""
 
     def __init__(self, lexicon_path: str | Path | None = None) -> None:
-        """Builds a front end; dictionaries load with the first word.
+        """Reads the user's lexicon; the dictionaries are loaded when the first word is pronounced.
 
         Args:
-            lexicon_path: a file of `WORD PH PH ...` lines that wins over every other source.
+            lexicon_path: a file of `WORD PH PH ...` lines, which overrides every other source.
 
         Raises:
-            LexiconError: the file can't be used; names the line.
+            LexiconError: the file can't be used; the message names the line.
         """
         self._lexicon = read_lexicon(lexicon_path) if lexicon_path else {}
         for word in list(self._lexicon):
@@ -79,17 +79,17 @@ class Frontend:
         self._cache: dict[str, tuple[list[str], str]] = {}
 
     def pronounce(self, text: str) -> Pronunciation:
-        """Turns a text into tokens.
+        """Normalizes a text and looks up or predicts the phones of its words.
 
         Args:
-            text: any text; `{R EH1 D}` in it speaks those phones.
+            text: any text; phones in braces, `{R EH1 D}`, are used as they are.
 
         Returns:
-            The normalized text, its words with their phones, the flat tokens, and at most one warning that names
-            the characters that were dropped.
+            The normalized text, its words, its tokens, and at most one warning, which lists the characters that were
+            dropped.
 
         Raises:
-            UnpronounceableError: nothing is left to say.
+            UnpronounceableError: the text contains nothing to pronounce.
             UnknownSymbolError: phones in braces are not ARPAbet.
         """
         normalized, dropped = normalize(text)
@@ -98,30 +98,32 @@ class Frontend:
         shouting = not any(character.islower() for character in normalized)
         words: list[Word] = []
         phones: list[str] = []
-        invented = False  # the last mark is a bracket's comma
+        from_bracket = False  # whether the last mark is a comma that stands for a bracket
         for index, token in enumerate(tokens):
             if token.kind == "mark":
                 if phones:
-                    invented = token.text in "()[]" and (invented or phones[-1] not in _STRENGTH)
+                    from_bracket = token.text in "()[]" and (from_bracket or phones[-1] not in _STRENGTH)
                     _add_mark(phones, "," if token.text in "()[]" else token.text)
                 continue
             for word in self._speak(token, context, index, shouting, words[-1].phones if words else []):
                 if word.phones:
                     words.append(word)
                     phones += word.phones
-                    invented = False
+                    from_bracket = False
         if not words:
             raise UnpronounceableError(f"nothing to pronounce in {_shorten(text)!r}")
-        if invented:  # "(so he said)" at the end of a text has no comma
+        if from_bracket:  # a closing bracket at the end of a text is no pause
             phones.pop()
         _soften_the(words, phones)
         warnings = []
         if dropped:
-            named = " ".join(repr(character) for character in dropped[:10]) + (" ..." if len(dropped) > 10 else "")
-            warnings.append(f"dropped characters that can't be spoken: {named} (in {_shorten(text)!r})")
+            shown = " ".join(repr(character) for character in dropped[:10]) + (" ..." if len(dropped) > 10 else "")
+            warnings.append(f"dropped characters that can't be spoken: {shown} (in {_shorten(text)!r})")
         return Pronunciation(text, normalized, words, phones, warnings)
 
-    def _speak(self, token: _Token, context: list[str], index: int, shouting: bool, said: list[str]) -> Iterator[Word]:
+    def _speak(
+        self, token: _Token, context: list[str], index: int, shouting: bool, previous: list[str]
+    ) -> Iterator[Word]:
         if token.kind == "inline":
             yield Word(token.text, check_inline(token.text), "inline")
             return
@@ -131,8 +133,8 @@ class Frontend:
             ending = s_ending(phones) if phones and letters != token.text else []
             yield Word(token.text, phones + ending, "letters")
             return
-        if token.text.lower() == "'s" and said:  # after phones in braces: "{L AY1 R}'s"
-            yield Word(token.text, s_ending(said), "rule")
+        if token.text.lower() == "'s" and previous:  # after phones in braces: "{L AY1 R}'s"
+            yield Word(token.text, s_ending(previous), "rule")
             return
         yield from self._speak_word(token.text, context, index, shouting)
 
@@ -141,9 +143,9 @@ class Frontend:
         if lower in self._lexicon:
             yield Word(word, list(self._lexicon[lower]), "lexicon")
             return
-        owner = lower.removesuffix("'s")
-        if owner != lower and owner in self._lexicon:
-            yield Word(word, self._lexicon[owner] + s_ending(self._lexicon[owner]), "lexicon")
+        stem = lower.removesuffix("'s")
+        if stem != lower and stem in self._lexicon:
+            yield Word(word, self._lexicon[stem] + s_ending(self._lexicon[stem]), "lexicon")
             return
         if len(word) == 1:
             yield _single_letter(word, context, index, shouting)
@@ -157,8 +159,8 @@ class Frontend:
             if pronunciation is None and "-" in word:
                 for part in filter(None, word.split("-")):
                     position = index if len(part) > 1 else -1
-                    around = [*context[:index], part.lower(), *context[index + 1 :]]
-                    yield from self._speak_word(part, around, position, shouting)
+                    part_context = [*context[:index], part.lower(), *context[index + 1 :]]
+                    yield from self._speak_word(part, part_context, position, shouting)
                 return
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
@@ -167,7 +169,7 @@ class Frontend:
         yield Word(word, list(phones), source)
 
     def _whole(self, word: str) -> tuple[list[str], str] | None:
-        """A word as the dictionaries have it, or as letters."""
+        """Looks a whole word up, or spells it; returns phones and source, or None for an unknown word."""
         if word in own_words():
             return own_words()[word], "dictionary"
         if word.isupper() and "'" not in word and "-" not in word and is_spelled(word):
@@ -180,7 +182,7 @@ class Frontend:
         return self._lexicon.get(word) or self._lexicon.get(plain) or own_words().get(word) or cmudict_phones(plain)
 
     def _unknown(self, word: str) -> tuple[list[str], str]:
-        """A word that no dictionary has: by its parts, else by the network."""
+        """Derives the phones of a word that no dictionary has: from its parts, else with the network."""
         plain = plain_letters(word)
         if len(plain) > _LONGEST_WORD:
             chunks = [plain[start : start + _LONGEST_WORD] for start in range(0, len(plain), _LONGEST_WORD)]
@@ -213,10 +215,10 @@ class Frontend:
 
 
 def check_inline(braces: str) -> list[str]:
-    """The phones of `{R EH1 D}`.
+    """Returns the phones in braces such as `{R EH1 D}`.
 
     Raises:
-        UnknownSymbolError: one is not ARPAbet; the message shows the braces.
+        UnknownSymbolError: one of them is not ARPAbet; the message quotes the braces.
     """
     try:
         return check_phones(braces.strip("{}").split())
@@ -245,7 +247,7 @@ def _tokenize(normalized: str) -> Iterator[_Token]:
 
 
 def _strip_quotes(word: str) -> str:
-    """Takes quotation marks off a word, and leaves apostrophes: 'em, runnin'."""
+    """Removes quotation marks from a word and keeps apostrophes: 'em, runnin'."""
     if word[0] == "'" and cmudict_phones(word.lower().rstrip("'")) is None:
         word = word[1:]
     if word[-1] == "'" and not word.lower().endswith("in'"):
@@ -273,7 +275,7 @@ def _single_letter(word: str, context: list[str], index: int, shouting: bool) ->
 
 
 def _add_mark(phones: list[str], mark: str) -> None:
-    """Adds a mark; of marks in a row the strongest stays, so that a pause is one token."""
+    """Appends a mark; of consecutive marks only the strongest stays, so that a pause is one token."""
     if phones[-1] in _STRENGTH:
         phones[-1] = max(phones[-1], mark, key=_STRENGTH.__getitem__)
     else:
@@ -281,7 +283,7 @@ def _add_mark(phones: list[str], mark: str) -> None:
 
 
 def _soften_the(words: list[Word], phones: list[str]) -> None:
-    """Says "the" with IY0 before a vowel, as speakers do."""
+    """Gives "the" the vowel IY0 before another vowel, as speakers do."""
     position = 0
     for index, word in enumerate(words[:-1]):
         while phones[position] in _STRENGTH:

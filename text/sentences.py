@@ -1,4 +1,4 @@
-"""Long texts into pieces that a model can speak in one go."""
+"""The sentence splitter: long texts to pieces that a model can speak in one pass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from text.tables import words
 
-# A mark that may end a sentence, with the quotes and brackets that close after it, before white space.
+# A mark that may end a sentence, with closing quotes and brackets, before white space; or an empty line.
 _END = re.compile(r"""[.?!…]+["'”’»)\]}]*(?=\s)|\n[^\S\n]*\n""")
 _BEFORE = re.compile(r"[^\s(\[\"“‘]+$")
 _NEXT_WORD = re.compile(r"""[\s"'“‘«(\[{*_-]*([^\W\d_]+|\d|$)""")
@@ -19,17 +19,17 @@ _ENDING = re.compile(r"""[,;:—–)\]"”]['"”’)\]]*(?=\s)|—|--|\s""")
 
 
 def split_sentences(text: str, max_chars: int = 300) -> list[str]:
-    """Splits a text at sentence ends; too long sentences at commas, then at spaces.
+    """Splits a text at sentence ends, and sentences that are too long at commas, then at spaces.
 
-    Abbreviations, initials, decimals and phones in braces are not cut. Time grows linearly with the text.
+    Abbreviations, initials, decimals and phones in braces are not split. The time is linear in the length of the text.
 
     Args:
         text: any text; an empty line ends a sentence too.
-        max_chars: longest piece, in characters. A single longer word is cut hard.
+        max_chars: length of the longest piece, in characters. A longer word is cut anywhere.
 
     Returns:
-        Pieces that, joined, are the text: each keeps the white space that follows it. White space and stray marks
-        join a neighbor where they fit, so that only a text with nothing to say makes a piece with nothing to say.
+        Pieces that joined give the text: each keeps the white space that follows it. White space and stray marks are
+        joined to a neighboring piece if they fit, so that only a text without words has a piece without words.
 
     Raises:
         ValueError: max_chars is below 1.
@@ -102,21 +102,21 @@ def _lower_follows(text: str, end: int) -> bool:
 
 
 def _shorten(sentence: str, max_chars: int) -> Iterator[str]:
-    """Cuts a sentence at the last mark, else at the last space, of each stretch of max_chars."""
+    """Cuts a sentence at the last mark, else at the last space, of every max_chars characters."""
     start = 0
     while len(sentence) - start > max_chars:
         window = sentence[start : start + max_chars]
-        depth_open = window.rfind("{")
-        if depth_open > 0 and "}" not in window[depth_open:]:
-            window = window[:depth_open]
-        at_mark = at_space = 0
+        brace = window.rfind("{")
+        if brace > 0 and "}" not in window[brace:]:
+            window = window[:brace]
+        mark_end = space_end = 0
         for match in _ENDING.finditer(window):
             end = match.end()
             if match.group().isspace():
-                at_space = end
+                space_end = end
             elif end > len(window) // 3:  # a tiny first piece would sound chopped
-                at_mark = end
-        cut = at_mark or at_space or len(window)
+                mark_end = end
+        cut = mark_end or space_end or len(window)
         while cut < len(window) and window[cut].isspace():
             cut += 1
         yield sentence[start : start + cut]

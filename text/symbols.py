@@ -1,4 +1,4 @@
-"""The symbols that acoustic models see: padding, ARPAbet phones, pauses and punctuation marks."""
+"""The symbols of acoustic models: padding, ARPAbet phones, pauses and punctuation marks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CONSONANTS = (
     *("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N"),
     *("NG", "P", "R", "S", "SH", "T", "TH", "V", "W", "Y", "Z", "ZH"),
 )
-# Vowels come with a stress digit (0 none, 1 primary, 2 secondary) and bare, for aligners that drop stress.
+# Vowels have a stress digit (0 none, 1 primary, 2 secondary) or none, for aligners that drop stress.
 PHONES: tuple[str, ...] = tuple(sorted([*VOWELS, *CONSONANTS, *(vowel + digit for vowel in VOWELS for digit in "012")]))
 
-# "sp" is a pause where no mark is written; "spn" and "sil" are names that aligners use.
+# "sp" is a pause without a written mark; "spn" and "sil" are names that aligners use.
 PAUSES = ("sp", "spn", "sil")
 
-# One token for each mark that sounds different; "-" is any dash. The front end maps brackets to ","
-# and an ellipsis to "." or "-", so that no token is too rare to be learned from a day of speech.
+# One token per mark that sounds different; "-" is any dash. The front end maps brackets to "," and an ellipsis to "."
+# or "-", because their own tokens would be too rare to be learned from a day of speech.
 MARKS = (",", ".", "?", "!", ";", ":", "-")
 
 SYMBOLS: tuple[str, ...] = (PADDING, *PHONES, *PAUSES, *MARKS)
@@ -38,43 +38,43 @@ _MARK_SET = frozenset(MARKS)
 
 
 class UnknownSymbolError(ValueError):
-    """A symbol that a table lacks."""
+    """A symbol that is not in a table."""
 
 
 class SymbolTable:
-    """Symbols to ids; an id is the position in the list that is saved with every experiment."""
+    """A mapping of symbols to ids. An id is the position in the list that every experiment keeps a copy of."""
 
     def __init__(self, symbols: Sequence[str] = SYMBOLS) -> None:
-        """Builds the table.
+        """Numbers the symbols.
 
         Args:
-            symbols: symbols in id order; the first is padding.
+            symbols: symbols in the order of their ids; the first is padding.
 
         Raises:
-            ValueError: the list is empty or holds a symbol twice.
+            ValueError: the list is empty or has a symbol twice.
         """
         self.symbols = tuple(symbols)
         self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
         if not self.symbols:
             raise ValueError("the symbol table is empty")
         if len(self._ids) != len(self.symbols):
-            twice = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
-            raise ValueError(f"symbols stand twice in the symbol table: {twice}")
+            duplicates = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
+            raise ValueError(f"duplicates in the symbol table: {duplicates}")
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def ids(self, phones: Iterable[str]) -> list[int]:
-        """The ids of symbols.
+        """Returns the ids of symbols.
 
         Args:
-            phones: symbols in any number.
+            phones: any number of symbols.
 
         Returns:
-            One id a symbol, in order.
+            One id per symbol, in order.
 
         Raises:
-            UnknownSymbolError: a symbol is not in the table; nothing is ever dropped.
+            UnknownSymbolError: a symbol is not in the table; none is ever dropped.
         """
         phones = list(phones)
         try:
@@ -101,13 +101,13 @@ def is_mark(symbol: str) -> bool:
 
 
 def amphion_symbols(phones: Iterable[str]) -> list[str]:
-    """Our tokens in the names of Amphion's table, where every written mark is the pause `@sp`.
+    """Translates tokens to Amphion's table, in which every mark is the pause `@sp`.
 
     Args:
         phones: symbols of `SYMBOLS`.
 
     Returns:
-        As many symbols of `AMPHION_SYMBOLS`.
+        The same number of symbols of `AMPHION_SYMBOLS`.
 
     Raises:
         UnknownSymbolError: a symbol has no counterpart.

@@ -1,1 +1,1 @@
-"""Data contracts, files and logs."""
+"""File formats and small helpers that every stage uses."""

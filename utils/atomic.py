@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name in the same folder, then renamed."""
+"""Atomic writes: a file is written under a temporary name in the same folder and then renamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TEMPORARY_SUFFIX = ".tmp"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file so that a kill at any point leaves the old one, the new one or none, never a part.
+    """Writes a file atomically: a kill at any point leaves the old file, the new one or none, but never a part.
 
     Raises:
         OSError: the folder is missing, read-only or full.
@@ -24,5 +24,5 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file with "\\n" line ends; see `write_bytes`."""
+    """Writes a UTF-8 text file with "\\n" line ends, atomically; see `write_bytes`."""
     write_bytes(path, text.encode("utf-8"))

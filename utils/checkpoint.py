@@ -1,4 +1,4 @@
-"""Checkpoint folders (`step-0001000`), weights on disk, and the strict loading of both."""
+"""Checkpoint folders (`step-0001000`) and files of weights, with strict loading."""
 
 import json
 import re
@@ -17,33 +17,33 @@ _STEP_FOLDER = re.compile(r"step-(\d+)")
 
 
 def checkpoint_name(step: int) -> str:
-    """The name of the folder that holds a step's checkpoint."""
+    """Returns the name of the folder for the checkpoint of a step."""
     return f"step-{step:07d}"
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """The whole checkpoints of a folder as (step, path), oldest first.
+    """Returns the checkpoints in a folder as (step, path), oldest first.
 
-    A checkpoint is written under another name and renamed when it is complete, so every `step-N` folder is whole.
+    A checkpoint is written under another name and renamed when it is complete, so every `step-N` folder is complete.
     """
     checkpoints = [(int(m[1]), path) for path in folder.glob("step-*") if (m := _STEP_FOLDER.fullmatch(path.name))]
     return sorted(checkpoints)
 
 
 def prune_checkpoints(folder: Path, keep_last: int) -> None:
-    """Deletes all but the newest `keep_last` checkpoints, and what an interrupted save left behind."""
+    """Deletes all but the newest `keep_last` checkpoints, and the leftovers of interrupted saves."""
     stale = [path for _, path in list_checkpoints(folder)[:-keep_last]] + list(folder.glob(".saving-*"))
     for path in stale:
         shutil.rmtree(path)
 
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], info: Mapping[str, object]) -> None:
-    """Writes weights, with `info` as JSON in the file's header, under a temporary name first.
+    """Writes weights atomically, with `info` as JSON in the header of the file.
 
     Args:
         path: the .safetensors file.
         state: names to tensors.
-        info: what the weights are, for `read_weights`.
+        info: a description of the weights.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".saving-{path.name}")
@@ -56,7 +56,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Reads a .safetensors file, or a PyTorch file of plain tensors (`weights_only`: it cannot run code).
 
     Raises:
-        UserError: the file is missing, damaged, or holds something else than tensors.
+        UserError: the file is missing, damaged, or holds anything but tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -66,11 +66,11 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnpicklingError:
-        raise UserError(f"{path}: holds more than tensors, and loading it could run code: refused") from None
-    except Exception as error:  # a damaged file makes the readers raise errors of many kinds
+        raise UserError(f"{path}: holds more than tensors, and is refused because loading it could run code") from None
+    except Exception as error:  # the readers raise many kinds of errors for a damaged file
         raise UserError(f"{path}: cannot be read as weights ({_first_line(error)}); copy it again") from None
     if not isinstance(state, dict):
-        raise UserError(f"{path}: holds a {type(state).__name__}, not names with tensors")
+        raise UserError(f"{path}: holds a {type(state).__name__}, expected a dict of tensors")
     return state
 
 
@@ -79,27 +79,29 @@ def load_strict(module: torch.nn.Module, state: Mapping[str, torch.Tensor], sour
 
     Args:
         module: receives the weights.
-        state: names to tensors, in the module's own names.
+        state: the module's parameter names to tensors.
         source: the file, for the error message.
 
     Raises:
-        UserError: keys are missing, extra or misshapen; all are listed.
+        UserError: names are missing or unexpected, or shapes differ; the message lists up to 12 differences.
     """
-    own = module.state_dict()
-    wrong = [f"missing {name}" for name in own if name not in state]
-    wrong += [f"unexpected {name}" for name in state if name not in own]
-    wrong += [
-        f"{name} has shape {list(state[name].shape)}, expected {list(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
+    expected = module.state_dict()
+    differences = [f"missing {name}" for name in expected if name not in state]
+    differences += [f"unexpected {name}" for name in state if name not in expected]
+    differences += [
+        f"{name} has shape {list(state[name].shape)}, expected {list(expected[name].shape)}"
+        for name in expected
+        if name in state and state[name].shape != expected[name].shape
     ]
-    if wrong:
-        raise UserError(f"{source}: these weights are not of this model ({len(wrong)} differences): {_listing(wrong)}")
+    if differences:
+        raise UserError(
+            f"{source}: the weights do not fit this model ({len(differences)} differences): {_listing(differences)}"
+        )
     module.load_state_dict(dict(state))
 
 
 def strip_module_prefix(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Removes the "module." that training on several GPUs puts before every name."""
+    """Removes the prefix "module." that training on several GPUs adds to every name."""
     if state and all(name.startswith("module.") for name in state):
         return {name.removeprefix("module."): tensor for name, tensor in state.items()}
     return dict(state)

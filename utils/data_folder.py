@@ -5,8 +5,8 @@
     shards/shard-00000.safetensors ...                         the features (utils.shards)
     symbols.json, stats.json, speakers.json                    acoustic features only
     acoustic.json                                              teacher-forced data only: the acoustic model
-    report.json, report.md                                     for people
-    preprocess.lock.json                                       what the features were made from; written last
+    report.json, report.md                                     a summary of the run
+    preprocess.lock.json                                       settings and inputs of the features; written last
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ TABLES = (SYMBOLS_TABLE, STATS, SPEAKERS)  # an experiment keeps a copy of them
 ACOUSTIC = "acoustic.json"
 REPORTS = ("report.json", "report.md")
 
-# Increase it with every change to text/, modules/mel.py or processors/ that changes features: all shards become stale.
+# Must be increased with every change to text/, modules/mel.py or processors/ that changes features; it invalidates
+# all shards.
 FEATURES_VERSION = 3
 
-# acoustic: mels, durations, pitch and energy of phones. clips: recordings for a vocoder.
-# teacher-forced: recordings with an acoustic model's mels, to fine-tune a vocoder.
+# acoustic: mels, and the durations, pitch and energy of phones. clips: audio for a vocoder. teacher-forced: clips with
+# the mels of an acoustic model, to fine-tune a vocoder.
 Kind = Literal["acoustic", "clips", "teacher-forced"]
 
 
@@ -39,12 +40,12 @@ class AcousticRow(TypedDict):
     text: str
     phones: list[str]
     num_frames: int
-    first_frame: int  # mel frames of the recording before the first phone, which are cut off
+    first_frame: int  # number of mel frames before the first phone, which are cut off
     shard: str  # name of the shard that holds its features
 
 
 class ClipRow(TypedDict):
-    """One recording in the manifest of clips or teacher-forced data."""
+    """One clip in the manifest of clips or teacher-forced data."""
 
     utt_id: str
     speaker: str
@@ -62,7 +63,7 @@ class Teacher(TypedDict):
 
 class _AnyLock(TypedDict):
     kind: Kind
-    preprocess: dict[str, object]  # the preprocess section without paths
+    preprocess: dict[str, object]  # the preprocess section of the configuration, without paths
     dataset: str
     features_version: int
     inputs: str  # SHA-256 of everything the files depend on
@@ -76,7 +77,7 @@ class Lock(_AnyLock, total=False):
 
 
 def read_lock(data_dir: Path) -> Lock | None:
-    """The lock of a data folder; None if it is missing, damaged, or was written by another version of the toolkit."""
+    """Returns the lock of a data folder, or None if it is missing, damaged or of another `FEATURES_VERSION`."""
     try:
         lock = json.loads((data_dir / LOCK).read_text(encoding="utf-8"))
         return lock if lock["features_version"] == FEATURES_VERSION else None
@@ -85,13 +86,14 @@ def read_lock(data_dir: Path) -> Lock | None:
 
 
 def acoustic_dataset(dataset: str, acoustic_dir: Path) -> str:
-    """The name of the data folder with a corpus's recordings and an acoustic model's mels.
+    """Returns the name of the data folder for a corpus's clips with an acoustic model's mels.
 
-    It contains the experiment's name, and the checkpoint's if one was given: many experiments have a step-0001000.
+    It contains the names of the experiment and of the checkpoint, if one is given: many experiments have a
+    step-0001000.
 
     Args:
         dataset: name of the corpus.
-        acoustic_dir: the experiment, or a checkpoint in it.
+        acoustic_dir: folder of the experiment, or a checkpoint in it.
     """
     folder = acoustic_dir.resolve()
     root = next((parent for parent in (folder, *folder.parents[:2]) if (parent / "args.json").is_file()), folder)

@@ -12,12 +12,12 @@ from utils.errors import UserError
 
 
 def dump_line(row: Any) -> str:
-    """One JSON value on one line, the same bytes every time; UTF-8 text stays readable."""
+    """Formats a JSON value as one line; equal values give equal bytes, and non-ASCII text is not escaped."""
     return json.dumps(row, ensure_ascii=False, separators=(", ", ": "))
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
-    """Writes one JSON value a line, atomically.
+    """Writes one JSON value per line, atomically.
 
     Raises:
         OSError: the file cannot be written.
@@ -26,10 +26,10 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
 
 
 def read_jsonl(path: Path) -> list[Any]:
-    """Reads one JSON value a line.
+    """Reads one JSON value per line.
 
     Raises:
-        UserError: the file is missing or a line is not JSON; the message names both.
+        UserError: the file is missing or a line is not JSON; the message names the file and the line.
     """
     rows: list[Any] = []
     try:
@@ -37,7 +37,7 @@ def read_jsonl(path: Path) -> list[Any]:
             for line in lines:
                 rows.append(json.loads(line))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to make it") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}; run stage 1 to create it") from None
     except ValueError as error:
         raise UserError(f"{path}, line {len(rows) + 1}: {error}; run stage 1 again to rebuild it") from None
     return rows

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A lock that lets only one process at a time work in a folder."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ from utils.errors import UserError
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Keeps a second run out of a folder for as long as the first one lives; a kill frees it.
+    """Locks a folder against other runs; the lock ends with the process, even if it is killed.
 
-    The lock is a file beside the folder, `.<name>.lock`, so that the folder's contents stay what they are.
+    The lock is the file `.<name>.lock` next to the folder, so that it is not part of the folder's contents.
 
     Args:
-        folder: need not exist.
+        folder: the folder, which need not exist.
 
     Raises:
-        UserError: another process is at work there.
+        UserError: another run has locked the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{folder}: another run is at work there. Wait until it ends, or stop it.") from None
+            raise UserError(f"{folder}: another run is using this folder. Wait until it ends, or stop it.") from None
         yield

@@ -1,4 +1,4 @@
-"""File names for what is spoken: safe, readable, and never one that is taken."""
+"""File names for synthesized audio: safe, readable and unused."""
 
 import re
 import unicodedata
@@ -9,49 +9,49 @@ _SLUG_WORDS = 8
 
 
 def safe_name(name: str) -> str:
-    """A file name without a suffix from any string: no separator, no leading dot, nothing a shell would trip over.
+    """Returns a file name, without a suffix: no separator, no leading dot, no character that is special in a shell.
 
     Args:
-        name: an utterance id, say.
+        name: any string, such as an utterance id.
     """
     kept = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).strip("._-")
-    # Cut by bytes: a name in another script has up to four a character.
+    # Cut by bytes: a character of another script has up to four.
     cut = kept.encode("utf-8")[:MAX_LENGTH].decode("utf-8", errors="ignore").rstrip("._-")
     return cut or "utterance"
 
 
 def slug(text: str) -> str:
-    """A text's first words as a file name: "Well, this is it." becomes "well_this_is_it"."""
+    """Makes a file name of the first words of a text: "Well, this is it." becomes "well_this_is_it"."""
     words = re.findall(r"\w+", text.lower().replace("'", "").replace("’", ""))
     return safe_name("_".join(words[:_SLUG_WORDS]))
 
 
 class OutputNames:
-    """Names in one folder that are not taken by its files nor by this run: taken ones get -2, -3 and so on."""
+    """Unused file names in a folder: a name that a file or this run has already gets the suffix -2, -3 and so on."""
 
     def __init__(self, folder: Path, suffixes: tuple[str, ...]) -> None:
-        """Remembers the names in a folder.
+        """Starts with no names used by this run.
 
         Args:
-            folder: may not exist yet.
-            suffixes: of the files with a name, such as ".wav".
+            folder: where the files are written; it need not exist yet.
+            suffixes: suffixes of the files that get one name, such as ".wav".
         """
         self.folder, self.suffixes = folder, suffixes
         self._used: set[str] = set()
-        self.renamed: list[str] = []  # the names that got a number
+        self.renamed: list[str] = []  # names with a number
 
     def take(self, name: str) -> str:
-        """The file name, without a suffix, that `name` gets.
+        """Reserves an unused file name and returns it, without a suffix.
 
         Args:
-            name: any string; see `safe_name`.
+            name: any string; made safe by `safe_name`.
         """
         stem = safe_name(name)
         candidate, number = stem, 1
         while self._is_taken(candidate):
             number += 1
             candidate = f"{stem}-{number}"
-        self._used.add(candidate.casefold())  # some file systems take A.wav for a.wav
+        self._used.add(candidate.casefold())  # some file systems ignore case
         if number > 1:
             self.renamed.append(candidate)
         return candidate

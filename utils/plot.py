@@ -1,4 +1,4 @@
-"""Pictures of mel spectrograms and of pitch and energy curves (matplotlib, without a screen)."""
+"""Plots of mel spectrograms and of pitch and energy curves (matplotlib, no display needed)."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ if TYPE_CHECKING:  # matplotlib takes half a second to import
 
 
 def plot_mels(mels: Mapping[str, np.ndarray], title: str, seconds_per_frame: float) -> "Figure":
-    """Mel spectrograms one above the other, on one color scale and one time axis.
+    """Draws mel spectrograms one above the other, with the same color scale and time axis.
 
     Args:
-        mels: a heading for each mel [T, n_mel], log amplitude.
-        title: above all.
+        mels: panel heading -> mel [T, n_mel], log amplitude.
+        title: title of the figure.
         seconds_per_frame: hop_size / sample_rate.
     """
     low = min(float(mel.min()) for mel in mels.values())
@@ -34,12 +34,12 @@ def plot_mels(mels: Mapping[str, np.ndarray], title: str, seconds_per_frame: flo
 
 
 def plot_curves(curves: Mapping[str, Mapping[str, np.ndarray]], labels: Sequence[str], title: str) -> "Figure":
-    """Curves over the phones of an utterance, a panel for each quantity.
+    """Draws curves over the phones of an utterance, one panel per quantity.
 
     Args:
         curves: panel heading -> (legend -> values [S]).
         labels: the S phones, written below the last panel.
-        title: above all.
+        title: title of the figure.
     """
     figure, axes = _panels(len(curves), title)
     for axis, (heading, lines) in zip(axes, curves.items(), strict=True):
@@ -52,21 +52,21 @@ def plot_curves(curves: Mapping[str, Mapping[str, np.ndarray]], labels: Sequence
 
 
 def save_mel(path: Path, mel: np.ndarray, title: str, seconds_per_frame: float) -> None:
-    """Writes the picture of one mel [T, n_mel] to a PNG file."""
+    """Draws one mel [T, n_mel], log amplitude, and writes it to a PNG file."""
     plot_mels({"": mel}, title, seconds_per_frame).savefig(path, dpi=120)
 
 
 def save_alignment(
     path: Path, mel: np.ndarray, labels: Sequence[str], ends: np.ndarray, title: str, seconds_per_frame: float
 ) -> None:
-    """Writes a mel [T, n_mel] with phones over it to a PNG file.
+    """Draws a mel with an alignment over it and writes it to a PNG file.
 
     Args:
         path: the file.
-        mel: log amplitude.
-        labels: N phones, "" for pauses.
-        ends: [N], s, where each ends.
-        title: above the picture.
+        mel: [T, n_mel], log amplitude.
+        labels: the N phones, "" for pauses.
+        ends: [N], the end of each phone in s.
+        title: title of the figure.
         seconds_per_frame: hop_size / sample_rate.
     """
     figure = plot_mels({"": mel}, title, seconds_per_frame)
@@ -85,11 +85,11 @@ def save_alignment(
 def _panels(count: int, title: str, right: float = 0.98) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
-    # Fixed margins: matplotlib's own layout engines draw everything several times to find theirs.
+    # Fixed margins, because matplotlib's layout engines draw everything several times.
     height = 1 + 2.6 * count
     figure = Figure(figsize=(10, height))
     margins = {"left": 0.07, "right": right, "top": 1 - 0.6 / height, "bottom": 0.6 / height, "hspace": 0.35}
-    # A text is no formula, whatever dollar signs it holds; characters that the font lacks would be warned of.
+    # Dollar signs in a text do not mark a formula; characters that the font lacks would cause warnings.
     shown = textwrap.shorten(title, 120, placeholder=" ...").encode("ascii", "replace").decode()
     figure.suptitle(shown, fontsize=10, parse_math=False)
     return figure, list(figure.subplots(count, 1, squeeze=False, gridspec_kw=margins)[:, 0])

@@ -1,4 +1,4 @@
-"""Runs the programs in bins/: a user's mistake is one line on standard error, never a traceback."""
+"""A wrapper for the programs in bins/: a user's mistake is reported on standard error without a traceback."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser that reports an error in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Prints what is wrong with the command line and exits with 2."""
@@ -16,19 +16,19 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], None], interrupted: str) -> None:
-    """Runs a program; an error that the user can fix ends it with its message and its exit code.
+    """Runs a program; for an error that the user can fix, prints the message and exits with its code.
 
     Args:
-        main: the program. Errors with an `exit_code` (UserError, ConfigError) and those of files are the user's; any
-            other is a defect and keeps its traceback.
-        interrupted: what to say after Ctrl-C.
+        main: the program. Errors with an `exit_code` (UserError, ConfigError) and OSErrors are the user's to fix; any
+            other error is a defect and keeps its traceback.
+        interrupted: message after Ctrl-C.
     """
     try:
         main()
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough; nothing may be printed any more
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended; nothing more can be printed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # what a shell reports of a program that SIGPIPE ended
+        sys.exit(141)  # the exit status that a shell reports after SIGPIPE
     except KeyboardInterrupt:
         print(f"\n{interrupted}", file=sys.stderr)
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a plain line every so often elsewhere."""
+"""Progress reports: a bar on a terminal, otherwise a line at regular intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds as people read them: "8 s", "3 min 20 s", "2 h 05 min"."""
+    """Formats a duration for people: "8 s", "3 min 20 s", "2 h 05 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -21,9 +21,9 @@ def format_seconds(seconds: float) -> str:
 
 
 class Progress:
-    """Counts up to a total and shows it; use it as a context manager.
+    """A progress report, used as a context manager.
 
-    On a terminal it is a bar. Elsewhere (a log file, a CI job) it is a line every `every_seconds` and one at the end.
+    On a terminal it is a bar; elsewhere (a log file, a CI job), one line every `every_seconds` and one at the end.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Progress:
         every_seconds: float = 10.0,
         stream: TextIO | None = None,
     ) -> None:
-        """Starts at `initial`.
+        """Starts the clock, and the bar if the stream is a terminal.
 
         Args:
-            total: where it ends.
-            unit: what is counted, plural ("utterances").
-            label: what is being done ("features").
-            initial: how many are done already; they don't count for the speed.
-            every_seconds: between lines when the stream is no terminal.
-            stream: where to; default standard error.
+            total: number of units at the end.
+            unit: plural of the unit ("utterances").
+            label: name of the task ("features").
+            initial: number of units that are already done, which do not count for the speed.
+            every_seconds: time between lines if the stream is not a terminal.
+            stream: destination; None: standard error.
         """
         self._total, self._unit, self._label, self._every = total, unit, label, every_seconds
         self._stream = stream if stream is not None else sys.stderr
@@ -65,7 +65,7 @@ class Progress:
             self._print_line()
 
     def close(self) -> None:
-        """Ends the bar, or prints the last line."""
+        """Ends the bar, or prints the last line if it is not yet printed."""
         if self._bar is not None:
             self._bar.close()
         elif self._done > self._shown:
@@ -74,7 +74,7 @@ class Progress:
     def _print_line(self) -> None:
         self._printed, self._shown = time.monotonic(), self._done
         rate = (self._done - self._initial) / max(self._printed - self._started, 1e-9)
-        parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}", f"{rate:.1f} a second"]
+        parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}", f"{rate:.1f} per second"]
         if self._done < self._total and rate > 0:
             parts.append(f"{format_seconds((self._total - self._done) / rate)} left")
         print(", ".join(parts), file=self._stream, flush=True)

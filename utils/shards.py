@@ -1,7 +1,7 @@
-"""Shards: the features of some utterances in one safetensors file, with what was found on the way.
+"""Shards: safetensors files with the features of some utterances and a JSON header.
 
-Keys are `<utt_id>.<feature>`; `FEATURES` lists the features. One metadata entry holds a JSON object, the header; a
-single entry, because safetensors keeps several in no fixed order, and equal shards must have equal bytes.
+Keys are `<utt_id>.<feature>`; `FEATURES` lists the features. The header, a JSON object, is the only metadata entry:
+safetensors keeps several entries in no fixed order, and equal shards must have equal bytes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from utils.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-# An acoustic model's shards: mel float32 [T, n_mel]; durations int32 [S], frames, with sum T; phone_pitch float32 [S],
-# Hz; phone_energy float32 [S].
+# An acoustic model's shards: mel float32 [T, n_mel]; durations int32 [S], frames, whose sum is T; phone_pitch float32
+# [S], Hz; phone_energy float32 [S].
 FEATURES = ("mel", "durations", "phone_pitch", "phone_energy")
 # A vocoder's shards: wav int16 [num_samples]; for the source-filter vocoder pitch float32 [num_samples / hop_size], Hz,
 # 0 = unvoiced; for fine-tuning mel float16 or float32 [T, n_mel].
@@ -32,31 +32,31 @@ _HEADER = "header"
 
 
 class ShardError(Exception):
-    """A shard that is missing, damaged, or not one of ours."""
+    """A shard that is missing, damaged, or not written by this toolkit."""
 
 
 def shard_name(index: int) -> str:
-    """The name of a shard, which is also its file's without the suffix."""
+    """Returns the name of a shard: its file name without the suffix."""
     return f"shard-{index:05d}"
 
 
 def shard_path(folder: Path, name: str) -> Path:
-    """The path of a shard in the folder of shards."""
+    """Returns the path of a shard in the folder of shards."""
     return folder / f"{name}.safetensors"
 
 
 def feature_key(utt_id: str, feature: str) -> str:
-    """The key of one feature of one utterance."""
+    """Returns the key of a feature of an utterance."""
     return f"{utt_id}.{feature}"
 
 
 def write_shard(path: Path, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
-    """Writes a shard atomically; equal contents, with the header's keys in equal order, give equal bytes.
+    """Writes a shard atomically; equal contents give equal bytes if the header's keys are in the same order.
 
     Args:
         path: the file.
         tensors: `feature_key` -> array, C-contiguous.
-        header: a JSON object.
+        header: the JSON object of the metadata.
 
     Raises:
         OSError: the file cannot be written.
@@ -66,7 +66,7 @@ def write_shard(path: Path, tensors: Mapping[str, np.ndarray], header: Mapping[s
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header of a shard; reads no array, but notices a truncated file.
+    """Reads the header of a shard, without any array; a truncated file is detected.
 
     Raises:
         ShardError: the file is missing, damaged or not a shard.
@@ -79,12 +79,12 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def read_features(path: Path, utt_ids: Iterable[str], features: Iterable[str] = FEATURES) -> dict[str, np.ndarray]:
-    """Some features of some utterances of a shard.
+    """Reads features of utterances from a shard.
 
     Args:
         path: the file.
-        utt_ids: utterances of this shard.
-        features: names out of `FEATURES`.
+        utt_ids: ids of utterances in this shard.
+        features: some of `FEATURES`.
 
     Returns:
         `feature_key` -> array.
@@ -102,28 +102,29 @@ def read_features(path: Path, utt_ids: Iterable[str], features: Iterable[str] = 
 
 
 class ShardReader:
-    """The shards of one folder of features, for training: memory-mapped, opened when something of them is asked for."""
+    """Reads the shards of a data folder for training; each is memory-mapped and opened at its first use."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Opens no file yet.
+        """Stores the path; no file is opened yet.
 
         Args:
-            data_dir: what stage 1 wrote; the shards are in its folder `shards`.
+            data_dir: the data folder; the shards are in its folder `shards`.
         """
         self._folder = data_dir / SHARDS
         self._open: dict[str, Any] = {}
 
     def read(self, shard: str, utt_id: str, feature: str, start: int = 0, stop: int | None = None) -> Tensor:
-        """A feature of an utterance, or a part of it; nothing else is read.
+        """Reads a feature of an utterance, or only a part of it.
 
         Args:
             shard: name of the shard that holds the utterance.
-            utt_id: the utterance.
-            feature: one that the shard has.
-            start, stop: which part, along the first dimension; default: all.
+            utt_id: id of the utterance.
+            feature: name of a feature in the shard.
+            start: first index of the part, along the first dimension.
+            stop: index after the last one; None: to the end.
 
         Raises:
-            UserError: the shard is missing or damaged, or holds less than that.
+            UserError: the shard is missing or damaged, or the feature ends before `stop`.
         """
         try:
             part = self._shard(shard).get_slice(feature_key(utt_id, feature))
@@ -140,7 +141,7 @@ class ShardReader:
         Raises:
             UserError: the shard is missing or damaged.
         """
-        return feature_key(utt_id, feature) in self._shard(shard).keys()  # noqa: SIM118 # it is no dict
+        return feature_key(utt_id, feature) in self._shard(shard).keys()  # noqa: SIM118 # it is not a dict
 
     def _shard(self, name: str) -> Any:
         if name not in self._open:
@@ -153,9 +154,9 @@ class ShardReader:
                 raise UserError(self._damaged(name, str(error))) from None
         return self._open[name]
 
-    def _damaged(self, shard: str, found: str) -> str:
-        return f"{shard_path(self._folder, shard)} is damaged ({found}): run stage 1 again"
+    def _damaged(self, shard: str, detail: str) -> str:
+        return f"{shard_path(self._folder, shard)} is damaged ({detail}): run stage 1 again"
 
     def __getstate__(self) -> dict[str, Any]:
-        """A loader's worker process opens the shards itself."""
+        """Leaves out the open shards: a worker process of a data loader opens them itself."""
         return {**self.__dict__, "_open": {}}

@@ -1,4 +1,4 @@
-"""Praat TextGrid files, as the Montreal Forced Aligner and others write them."""
+"""Praat's TextGrid files, the output of the Montreal Forced Aligner and others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind", str, float)
 
 
 class TextGridError(Exception):
-    """A file that is no TextGrid, or whose intervals make no sense."""
+    """A file that is not a TextGrid, or whose intervals are not valid."""
 
 
 class Interval(NamedTuple):
@@ -33,8 +33,8 @@ class Tier(NamedTuple):
     intervals: list[Interval]
 
 
-# Praat's rule: a file is the sequence of its free-standing numbers, quoted strings and <flags>; everything else
-# ("xmin =", "intervals [3]:") is decoration. The long and the short format thus read the same. Comments start with !.
+# Praat's rule: a file is a sequence of free-standing numbers, quoted strings and <flags>; everything else ("xmin =",
+# "intervals [3]:") is ignored. The long and the short format are therefore read alike. Comments start with !.
 _TOKEN = re.compile(
     r'"(?P<string>(?:[^"]|"")*)"'
     r"|(?<!\S)(?P<number>[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)"
@@ -42,27 +42,28 @@ _TOKEN = re.compile(
     r"|(?<!\S)![^\n]*"
 )
 
-# Some writers leave quotes inside a label as they are. A string then ends where its line does.
+# Some writers do not double the quotes inside a label. A string then ends at the end of its line.
 _TOKEN_UNESCAPED = re.compile(
     _TOKEN.pattern.replace('"(?P<string>(?:[^"]|"")*)"', r'"(?P<string>.*)"[ \t\r]*$'), re.MULTILINE
 )
 
-# Two boundaries that differ by less are the same: writers round to 5 or 6 digits.
+# Boundaries that differ by less are equal, because writers round to 5 or 6 digits.
 _TOLERANCE = 1e-4  # s
 
 
 def read_phones(path: Path, tier_name: str = "phones") -> list[Interval]:
-    """The intervals of the phones tier.
+    """Reads the intervals of the phones tier.
 
     Args:
         path: a TextGrid in the long or the short text format, UTF-8 or UTF-16.
-        tier_name: the tier's name, in any case; also "<speaker> - phones". A file's only interval tier needs no name.
+        tier_name: name of the tier in lower case; upper case and "<speaker> - phones" match too. If the file has
+            only one interval tier, its name does not matter.
 
     Returns:
-        Intervals in order, from the start of the tier to its end; what no interval covers is there with the label "".
+        Intervals in order, from the start of the tier to its end; gaps become intervals with the label "".
 
     Raises:
-        TextGridError: no TextGrid, no such tier, or times that are not in order.
+        TextGridError: the file is not a TextGrid, has no such tier, or its times are not in order.
         OSError: the file is missing or cannot be read.
     """
     text = _decode(path.read_bytes())
@@ -77,8 +78,8 @@ def read_phones(path: Path, tier_name: str = "phones") -> list[Interval]:
     if not named and len(tiers) == 1:
         named = tiers
     if not named:
-        there = ", ".join(repr(t.name) for t in tiers) or "none"
-        raise TextGridError(f"no interval tier {tier_name!r}; interval tiers there: {there}")
+        names = ", ".join(repr(t.name) for t in tiers) or "none"
+        raise TextGridError(f"no interval tier {tier_name!r}; the interval tiers of the file: {names}")
     return _without_gaps(named[0].intervals)
 
 
@@ -87,7 +88,7 @@ def write_textgrid(path: Path, tiers: Sequence[Tier]) -> None:
 
     Args:
         path: the file.
-        tiers: at least one; each covers the same time, in order and without gaps.
+        tiers: at least one; all cover the same time, in order and without gaps.
 
     Raises:
         OSError: the file cannot be written.
@@ -98,8 +99,8 @@ def write_textgrid(path: Path, tiers: Sequence[Tier]) -> None:
     for number, tier in enumerate(tiers, 1):
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{_quoted(tier.name)}"']
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(tier.intervals)}"]
-        for place, interval in enumerate(tier.intervals, 1):
-            lines += [f"        intervals [{place}]:", f"            xmin = {interval.start:.6f}"]
+        for index, interval in enumerate(tier.intervals, 1):
+            lines += [f"        intervals [{index}]:", f"            xmin = {interval.start:.6f}"]
             lines += [f"            xmax = {interval.end:.6f}", f'            text = "{_quoted(interval.label)}"']
     write_text(path, "\n".join(lines) + "\n")
 
@@ -125,20 +126,20 @@ def _tokens(text: str, pattern: re.Pattern[str]) -> Iterator[str | float]:
 
 
 def _tiers(tokens: Iterator[str | float]) -> Iterator[Tier]:
-    """The interval tiers of a file's tokens; point tiers are passed over."""
+    """Yields the interval tiers in the tokens of a file; skips point tiers."""
 
     def take(kind: type[Kind]) -> Kind:
         token = next(tokens, None)
         if not isinstance(token, kind):
             actual = "the end of the file" if token is None else repr(token)[:40]
-            raise TextGridError(f"expected a {'number' if kind is float else 'string'}, actual {actual}")
+            raise TextGridError(f"expected a {'number' if kind is float else 'string'}, got {actual}")
         return token
 
     def count() -> int:
         return int(take(float))
 
     if next(tokens, None) != "ooTextFile" or next(tokens, None) != "TextGrid":
-        raise TextGridError("no TextGrid in text format")
+        raise TextGridError("not a TextGrid in text format")
     take(float), take(float)
     for _ in range(count()):
         kind, name = take(str), take(str)
@@ -154,16 +155,18 @@ def _tiers(tokens: Iterator[str | float]) -> Iterator[Tier]:
 
 
 def _without_gaps(intervals: list[Interval]) -> list[Interval]:
-    """Checks that the times are in order and puts an empty interval where there is a gap."""
+    """Checks that the times are in order and fills gaps with empty intervals."""
     filled: list[Interval] = []
-    at = intervals[0].start if intervals else 0.0
+    end = intervals[0].start if intervals else 0.0
     for interval in intervals:
         if not (math.isfinite(interval.start) and math.isfinite(interval.end)) or interval.end < interval.start:
             raise TextGridError(f"interval {interval.label!r} runs from {interval.start} to {interval.end} s")
-        if interval.start < at - _TOLERANCE:
-            raise TextGridError(f"interval {interval.label!r} begins at {interval.start} s, before the last one ends")
-        if interval.start > at + _TOLERANCE:
-            filled.append(Interval(at, interval.start, ""))
+        if interval.start < end - _TOLERANCE:
+            raise TextGridError(
+                f"interval {interval.label!r} begins at {interval.start} s, before the previous one ends"
+            )
+        if interval.start > end + _TOLERANCE:
+            filled.append(Interval(end, interval.start, ""))
         filled.append(interval)
-        at = interval.end
+        end = interval.end
     return filled

@@ -116,7 +116,7 @@ def test_overrides_win_and_are_read_as_json5_or_as_plain_words(tmp_path):
         ({"train": []}, "train: expected a section {...}, got []"),
         ({"train": {"adam": {"lr": float("nan")}}}, "train.adam.lr: expected a finite number, got nan"),
         ({"train": {"mixed_precision": "bf17"}}, 'mixed_precision: expected one of "auto", "no", "bf16", got "bf17"'),
-        ({"train": {"max_epoch": None, "max_steps": None}}, "train.max_steps: max_epoch or max_steps must say"),
+        ({"train": {"max_epoch": None, "max_steps": None}}, "train.max_steps: max_epoch or max_steps must be set"),
         ({"preprocess": {"fmax": 12000}}, "preprocess.fmax: must not exceed half of sample_rate = 22050, got 12000.0"),
         ({"preprocess": {"hop_size": 255}}, "preprocess.hop_size: n_fft - hop_size must be even"),
         ({"dataset": "LJSpeech"}, 'dataset: expected a list [...], got "LJSpeech"'),

@@ -54,7 +54,7 @@ def test_a_wrong_flag_is_one_line(capsys):
 def test_a_second_run_is_kept_out(tmp_path):
     folder = tmp_path / "ckpts" / "voice"
     with exclusive(folder):
-        with pytest.raises(UserError, match="voice: another run is at work there"), exclusive(folder):
+        with pytest.raises(UserError, match="voice: another run is using this folder"), exclusive(folder):
             pass
         assert not folder.exists()
     with exclusive(folder):

@@ -26,7 +26,7 @@ def test_a_log_gets_whole_lines() -> None:
         progress.advance(6)
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("features: 4 of 10 utterances, ") and lines[0].endswith(" left")
-    assert lines[-1].startswith("features: 10 of 10 utterances, ") and lines[-1].endswith(" a second")
+    assert lines[-1].startswith("features: 10 of 10 utterances, ") and lines[-1].endswith(" per second")
     assert "\r" not in stream.getvalue()
 
 

@@ -86,11 +86,11 @@ def test_gaps_become_empty_intervals(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no TextGrid"),
-        ("File type = 'something else'", "no TextGrid"),
+        ("", "not a TextGrid"),
+        ("File type = 'something else'", "not a TextGrid"),
         (SHORT[: SHORT.index('"AY1"')], "end of the file"),
         (SHORT.replace('"phones"', '"segments"'), "'words', 'segments'"),
-        (SHORT.replace('0.2\n0.5\n"AY1"', '0.1\n0.5\n"AY1"'), "before the last one ends"),
+        (SHORT.replace('0.2\n0.5\n"AY1"', '0.1\n0.5\n"AY1"'), "before the previous one ends"),
         (SHORT.replace('0.2\n0.5\n"AY1"', '0.2\n0.1\n"AY1"'), "runs from 0.2 to 0.1"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Text as people write it -> words as people say them."""
+"""The text normalizer: written English to spoken words."""

@@ -1,4 +1,4 @@
-"""Titles, abbreviations and Roman numerals to words, by their neighbors."""
+"""Titles, abbreviations and Roman numerals to words, with rules on the neighboring words."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _LISTED = re.compile(r"\((i{1,3}|iv|vi{0,3}|ix|x)\)")
 
 
 def expand_abbreviations(text: str) -> str:
-    """Writes abbreviations out; numbers stay digits."""
+    """Expands abbreviations; digits stay."""
     if "/" in text:
         text = _SLASHES.sub(lambda match: _SLASHED[match[1].lower()] + (" " if match[1][-1] == "/" else ""), text)
     if "." in text:
@@ -65,7 +65,7 @@ def expand_abbreviations(text: str) -> str:
 
 
 def _like(written: str, spoken: str) -> str:
-    """The spoken word with the case of the written one's first letter."""
+    """Capitalizes the spoken word if the written one is capitalized."""
     return spoken[0].upper() + spoken[1:] if written[0].isupper() else spoken
 
 
@@ -107,7 +107,7 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _kept_dot(key: str, after: str) -> str:
-    """The full stop that an abbreviation shares with the end of its sentence."""
+    """Returns the full stop that also ends the sentence, or an empty string if it only belongs to the abbreviation."""
     if not after.strip(" \"')]\n"):
         return "."
     if not after[0].isspace() and after[0] not in "\"')]":
@@ -130,7 +130,7 @@ def _after_street_name(before: str, following: str, key: str) -> bool:
 
 
 def expand_roman(text: str) -> str:
-    """Roman numerals after names, titles and parts of books to words; "I" by itself stays."""
+    """Expands Roman numerals after names, titles and parts of books; "I" by itself stays."""
     text = _ROMAN.sub(_roman, _WORLD_WAR.sub("World War ", text))
     if "(" in text:
         text = _LISTED.sub(lambda match: f"({cardinal(roman(match[1]) or 0)})", text)
@@ -187,7 +187,7 @@ def _roman_words(
         return ordinal(value) if long else None
     if word and word[0].isupper() and word.lower() not in _NOT_NAMES and numeral in ("II", "III", "IV"):
         if numeral == "IV":
-            return None  # intravenous, without a name of a ruler before it
+            return None  # "intravenous", because no ruler's name is before it
         return f"the {ordinal(value)}" if word[1:].islower() else cardinal(value)
     if len(numeral) >= 3 and set(numeral) <= set("IVX") and numeral != "XXX":
         return cardinal(value)

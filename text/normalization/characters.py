@@ -1,4 +1,4 @@
-"""Any Unicode text to the characters that the normalizer knows, and what had to go."""
+"""Any Unicode text to the characters that the normalizer knows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LETTERS = str.maketrans(
 
 
 class _Table(dict[int, str]):
-    """A str.translate table that works out a character when it first meets it."""
+    """A table for `str.translate` that computes the entry of a character when it is first needed."""
 
     def __missing__(self, code: int) -> str:
         self[code] = result = _translate(chr(code))
@@ -63,7 +63,7 @@ def _translate(character: str) -> str:
         return "\n" if character in "\n\r\u2028\u2029" else " "
     if character.isascii() or character.lower() in GREEK_NAMES:
         return character
-    if category in ("Cf", "Mn", "Me"):  # joiners, variation selectors, accents that no letter carries
+    if category in ("Cf", "Mn", "Me"):  # joiners, variation selectors, accents without a letter
         return ""
     if category == "Nd":
         return str(unicodedata.decimal(character))
@@ -84,11 +84,11 @@ def clean(text: str) -> tuple[str, list[str]]:
     """Maps a text onto Latin letters, digits and a few dozen signs.
 
     Args:
-        text: anything, lone surrogates included.
+        text: any string, lone surrogates included.
 
     Returns:
-        The text with one spelling for each kind of quote, dash, space and digit; and the characters that were
-        dropped because English does not say them (emoji, other scripts), each once, in order.
+        The text, with one spelling for each kind of quote, dash, space and digit.
+        The characters that were dropped because they have no English name (emoji, other scripts), each once, in order.
     """
     if text.isascii() and text.isprintable() and "`" not in text and "|" not in text:
         return text, []
@@ -105,7 +105,7 @@ def clean(text: str) -> tuple[str, list[str]]:
 
 
 def _name_greek(text: str) -> tuple[str, list[str]]:
-    """Spells single Greek letters out, as in formulas; a Greek word goes like any other script."""
+    """Replaces single Greek letters, as in formulas, with their names; Greek words are dropped like other scripts."""
     dropped: list[str] = []
 
     def name(match: re.Match[str]) -> str:
@@ -122,7 +122,7 @@ def _name_greek(text: str) -> tuple[str, list[str]]:
 
 
 def plain_letters(word: str) -> str:
-    """A word without accents: "Zoë" is "Zoe", "straße" is "strasse"."""
+    """Removes the accents of a word: "Zoë" becomes "Zoe", "straße" becomes "strasse"."""
     if word.isascii():
         return word
     decomposed = unicodedata.normalize("NFD", word.translate(_LETTERS))

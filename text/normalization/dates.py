@@ -38,7 +38,7 @@ _ERA_BEFORE = re.compile(r"\b(AD|A\.D\.)\s?(\d{1,4})\b")
 
 
 def speak_dates(text: str) -> str:
-    """Replaces dates, times, decades and years with an era; other years are distinguished from numbers later."""
+    """Expands dates, times, decades, and years with an era; `speak_quantities` expands other years."""
     text = _ISO.sub(_iso, text)
     text = _NUMERIC.sub(_numeric, text)
     text = _ORDINALS.sub(" to ", text)
@@ -76,7 +76,7 @@ def _iso(match: re.Match[str]) -> str:
 
 
 def _numeric(match: re.Match[str]) -> str:
-    """10/12/2019 is October twelfth, as Americans write; 25/12/2019 and 12.10.2019 have the day first."""
+    """Reads 10/12/2019 as October twelfth, as Americans do; 25/12/2019 and 12.10.2019 have the day first."""
     month, day, year = int(match[1]), int(match[3]), int(match[4])
     if month > 12 or match[2] == ".":
         month, day = day, month
@@ -91,7 +91,7 @@ def _month_day(match: re.Match[str]) -> str:
     month, day, suffix, between, year = match.groups()
     if int(day) > 31:
         return match[0]
-    # "November 22" is read as it is written, "November twenty-two": LJSpeech's reader does so, as many do.
+    # "November 22" is read as written, "November twenty-two", as LJSpeech's reader and many others do.
     spoken = f"{_name(month)} {ordinal(int(day)) if suffix else cardinal(int(day))}"
     return spoken + (f"{between}{pairs(int(year))}" if year else "")
 

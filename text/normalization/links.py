@@ -57,7 +57,7 @@ _SLASH = re.compile(r"(?<=[^\W\d_])\s?/\s?(?=[^\W\d_])")
 
 
 def speak_links(text: str) -> str:
-    """Spells addresses out: "john.doe@example.com" is "john dot doe at example dot com"."""
+    """Expands addresses: "john.doe@example.com" becomes "john dot doe at example dot com"."""
     if "@" in text:
         text = _EMAIL.sub(lambda match: _spell(match[0]), text)
     if "." in text or "://" in text:
@@ -90,7 +90,7 @@ def _spell(address: str) -> str:
 
 
 def speak_signs(text: str) -> str:
-    """Says the signs that stand with words and digits; a sign that nobody says is left for the end."""
+    """Expands signs next to words and digits; the normalizer later removes the signs that are not spoken."""
     if "#" in text:
         text = _NUMBER_SIGN.sub("number ", text)
         text = _SHARP.sub(" sharp", text)
@@ -121,5 +121,5 @@ def speak_signs(text: str) -> str:
 
 
 def speak_slashes(text: str) -> str:
-    """Says what slash is left once fractions, dates and units are words."""
+    """Expands the slashes that are left after fractions, dates and units."""
     return _SLASH.sub(" slash ", text) if "/" in text else text

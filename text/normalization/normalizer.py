@@ -1,4 +1,4 @@
-"""English as people write it to English as it is read aloud: every number, sign and abbreviation in words."""
+"""The normalizer: written English to English as it is read aloud, with numbers, signs and abbreviations in words."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _MAX_ROUNDS = 6
 
 
 def normalize(text: str) -> tuple[str, list[str]]:
-    """Normalizes a text; normalizing the result again changes nothing.
+    """Normalizes a text; normalizing the result a second time changes nothing.
 
     Args:
-        text: one sentence or many. Phones in braces are passed through.
+        text: one sentence or more. Phones in braces are kept.
 
     Returns:
-        The text in Latin letters, marks and inline phones; and the characters that were dropped.
+        The text in Latin letters, marks and inline phones.
+        The characters that were dropped.
     """
     cleaned, dropped = clean(text)
     for _ in range(_MAX_ROUNDS):
         spoken = clean(_round(cleaned))[0]
-        # What one pass writes may be read by another: "5 St. James" has to settle before it is used.
-        if spoken == cleaned:
+        if spoken == cleaned:  # a pass may write what the next one expands: "5 St. James"
             break
         cleaned = spoken
     return cleaned, dropped

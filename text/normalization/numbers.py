@@ -1,4 +1,4 @@
-"""Numbers to words, American: cardinals, ordinals, decimals, digits, years, fractions, Roman numerals."""
+"""Numbers to American English words: cardinals, ordinals, decimals, digits, years, fractions, Roman numerals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000
 
 
 def cardinal(number: int) -> str:
-    """A whole number: 1234 is "one thousand two hundred thirty-four"; from 10^21 on digit by digit."""
+    """Spells a whole number: 1234 is "one thousand two hundred thirty-four"; digit by digit from 10^21."""
     if number < 0:
         return "minus " + cardinal(-number)
     if number >= _LARGEST:
@@ -58,7 +58,7 @@ def _below_hundred(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """The place of a number: 21 is "twenty-first"."""
+    """Spells an ordinal: 21 is "twenty-first"."""
     head, last = re.fullmatch(r"(.*?)(\w+)", cardinal(number)).groups()  # type: ignore[union-attr]
     if last in _ORDINALS:
         return head + _ORDINALS[last]
@@ -66,16 +66,16 @@ def ordinal(number: int) -> str:
 
 
 def digits(numerals: str, zero: str = "zero") -> str:
-    """Each digit by itself: "007" is "zero zero seven"."""
+    """Spells each digit: "007" is "zero zero seven"."""
     return " ".join(zero if digit == "0" else _ONES[int(digit)] for digit in numerals)
 
 
 def decimal(numerals: str) -> str:
-    """A number as it is written: "-1,234.50" is "minus one thousand two hundred thirty-four point five zero".
+    """Spells a number as written: "-1,234.50" is "minus one thousand two hundred thirty-four point five zero".
 
     Args:
-        numerals: an optional minus sign, digits with or without commas, an optional fraction. Leading zeros, and
-            more digits than there are names for, are read digit by digit.
+        numerals: an optional minus sign, digits with or without commas, an optional fraction. A number with leading
+            zeros or more than 21 digits before the point is read digit by digit.
     """
     sign = "minus " if numerals[0] == "-" else ""
     whole, point, fraction = numerals.lstrip("-").replace(",", "").partition(".")
@@ -89,9 +89,9 @@ def decimal(numerals: str) -> str:
 
 
 def pairs(number: int) -> str:
-    """A number of 3 or 4 digits as years, addresses and page numbers are read: 1984, 1905, 1900, 249, 602.
+    """Spells a number of 3 or 4 digits as in years, addresses and page numbers: 1984, 1905, 1900, 249, 602.
 
-    2000 to 2009 are "two thousand" and so on; whole thousands too.
+    The first ten numbers of each thousand, such as 2000 to 2009, are cardinals: "two thousand nine".
     """
     high, low = divmod(number, 100)
     if number < 100 or number > 9999 or number % 1000 < 10 and number > 999:
@@ -102,14 +102,14 @@ def pairs(number: int) -> str:
 
 
 def plural(spoken: str) -> str:
-    """Many of a spoken number: "twenty" to "twenties", "nineteen hundred" to "nineteen hundreds"."""
+    """Returns the plural of a spoken number: "twenties" of "twenty", "nineteen hundreds" of "nineteen hundred"."""
     if spoken.endswith("y"):
         return spoken[:-1] + "ies"
     return spoken + ("es" if spoken.endswith("x") else "s")
 
 
 def fraction(numerator: int, denominator: int) -> str:
-    """A fraction: "one half", "three quarters", "two thirds", "seven sixteenths", and "over" for unusual ones."""
+    """Spells a fraction: "one half", "three quarters", "two thirds", "seven sixteenths"; unusual ones with "over"."""
     if denominator < 2 or denominator > 100 and denominator not in (1000, 1_000_000):
         return f"{cardinal(numerator)} over {cardinal(denominator)}"
     if denominator == 2:
@@ -119,7 +119,7 @@ def fraction(numerator: int, denominator: int) -> str:
 
 
 def roman(numeral: str) -> int | None:
-    """The value of a Roman numeral in either case, or None where it is none."""
+    """Returns the value of a Roman numeral in upper or lower case, or None if it is not one."""
     upper = numeral.upper()
     if not upper or not _ROMAN.fullmatch(upper):
         return None

@@ -35,7 +35,7 @@ _MONEY_AFTER = re.compile(
     rf"(?<![\w.,])(?P<first>{NUMBER})(?P<scale>{_SCALE})\s?(?:(?P<sign>[€£₹₽¢])|(?P<code>{'|'.join(_CODES)})\b)"
 )
 _CODE_BEFORE = re.compile(rf"\b(?P<code>{'|'.join(_CODES)})\s(?P<first>{NUMBER})(?P<scale>{_SCALE})")
-_LONG = re.compile(r"\d{22,}|\d{1,3}(?:,\d{3}){7,}")  # no names for so large a number
+_LONG = re.compile(r"\d{22,}|\d{1,3}(?:,\d{3}){7,}")  # numbers this large have no name
 _VANITY = re.compile(r"\b1-(8\d\d)-(?=[A-Z]{3,})")  # 1-800-FLOWERS
 _PHONE = re.compile(
     r"(?<![\w.,/-])(?:\+?(\d{1,3})[ .-])?(?:\((\d{3})\)\s?|(\d{3})[ .-])(\d{3})[ .-](\d{4})(?![\w/]|[-.,]\d)"
@@ -94,7 +94,7 @@ _NOT_COUNTED = words("number_context", "not_counted")
 
 
 def speak_quantities(text: str) -> str:
-    """Replaces every digit left in a text; dates and times are gone by now."""
+    """Expands every number in a text whose dates and times are words already."""
     text = _LONG.sub(lambda match: f" {digits(match[0].replace(',', ''))} ", text) if len(text) > 21 else text
     text = _VANITY.sub(lambda match: f"one {pairs(int(match[1]))} ", text)
     text = _PHONE.sub(_phone, text)
@@ -132,7 +132,7 @@ def _phone(match: re.Match[str]) -> str:
 
 
 def _amount(number: str, one: str, many: str, small: tuple[str, str] | None) -> str:
-    """An amount of money; exactly two decimals are cents."""
+    """Spells an amount of money; exactly two decimals are cents."""
     whole, point, cents = number.replace(",", "").partition(".")
     if small and small[1] and len(cents) == 2:
         coins = f"{cardinal(int(cents))} {small[0] if int(cents) == 1 else small[1]}"
@@ -191,7 +191,7 @@ def _fraction_after(whole: str | None, numerator: int, denominator: int) -> str:
 
 def _vulgar(match: re.Match[str]) -> str:
     numerator, denominator = unicodedata.normalize("NFKC", match[2]).split("⁄")
-    if not denominator:  # the sign for "1/" with nothing below
+    if not denominator:  # the sign "⅟", which has no denominator
         return f"{match[1] or ''} {numerator} "
     before = " " if match.start() and match.string[match.start() - 1].isalnum() else ""
     return before + _fraction_after(match[1], int(numerator), int(denominator))
@@ -226,14 +226,14 @@ def _unit(match: re.Match[str]) -> str:
     hyphenated = match["space"] == "-" or re.match(r"-[a-z]", after)
     name = one if number == "1" or (hyphenated and unit != "%") else many
     minus = "minus " if match["minus"] else ""
-    # a full stop after an abbreviated unit ends the sentence only where a new one begins
+    # a full stop after an abbreviated unit ends the sentence only if a new sentence follows
     dot = match["dot"] if match["dot"] and re.match(r"\s*$|\s+[\"'(]*[A-Z]", after) else ""
     joint = "-" if match["space"] == "-" else " "
     return f"{minus}{decimal(number)}{joint}{name}{dot}"
 
 
 def _per(match: re.Match[str]) -> str:
-    """A unit per another unit: "dollars/hr", "milligrams/kg"."""
+    """Expands a unit per another unit: "dollars/hr", "milligrams/kg"."""
     if match[1] not in _MEASURED:
         return match[0]
     return f"{match[1]} per {_UNITS.get(match[2], [match[2]])[0]}"
@@ -254,14 +254,14 @@ def _power(match: re.Match[str]) -> str:
 
 
 def _letters_digits(match: re.Match[str]) -> str:
-    """Codes and names that mix letters and digits: C2766, B2B, MP3, 3D, F150, H2O."""
+    """Expands codes and names that mix letters and digits: C2766, B2B, MP3, 3D, F150, H2O."""
     spoken = []
     runs = _RUNS.findall(match[0])
     for run in runs:
         if not run.isdigit():
             letters = plain_letters(run)
             if letters in ("A", "a"):
-                letters = "A."  # without this dot it would be read as the article
+                letters = "A."  # without the dot it would be the article
             elif len(letters) == 1 or not re.search("[aeiouyAEIOUY]", letters):
                 letters = letters.upper()
             spoken.append(letters)
@@ -289,8 +289,8 @@ def _in_context(number: str, text: str, start: int, end: int, lettered: bool) ->
     left = text[max(0, start - 40) : start]
     match = _WORD_BEFORE.search(left)
     before = match[1].lower() if match else ""
-    called = number in ("911", "999", "411", "112") and before in ("call", "called", "calling", "dial", "dialed")
-    if called or before in _READ_IN_DIGITS or (len(number) == 5 and _ZIP_BEFORE.search(left)):
+    dialed = number in ("911", "999", "411", "112") and before in ("call", "called", "calling", "dial", "dialed")
+    if dialed or before in _READ_IN_DIGITS or (len(number) == 5 and _ZIP_BEFORE.search(left)):
         return digits(number)
     if len(number) > 4:
         serial = before in ("number", "serial") and len(number) > 5

@@ -1,1 +1,1 @@
-"""Words -> phones."""
+"""The pronunciation of words: dictionaries, rules and a small network."""

@@ -1,4 +1,4 @@
-"""Phones of words that no dictionary has: g2p_en's small recurrent network, computed with numpy."""
+"""The phones of words that are in no dictionary, from g2p_en's small recurrent network in NumPy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LETTERS = {letter: index for index, letter in enumerate("abcdefghijklmnopqrstuvwxyz", start=3)}
 _UNKNOWN_LETTER, _END_OF_WORD = 1, 2
 _START, _END = 2, 3
-# The order of the network's outputs. It knows "UW" without stress besides UW0..UW2.
+# The order of the network's outputs, which include "UW" without stress in addition to UW0..UW2.
 _OUTPUTS = ("<pad>", "<unk>", "<s>", "</s>") + tuple(
     sorted([*(vowel + digit for vowel in VOWELS for digit in "012"), *CONSONANTS, "UW"])
 )
@@ -22,11 +22,11 @@ _MAX_PHONES = 20
 
 
 class WordNetwork:
-    """Letters to phones by g2p_en's encoder and decoder (one GRU each, 128 wide).
+    """g2p_en's network from letters to phones: an encoder and a decoder, one GRU of width 128 each.
 
     The weights are `checkpoint20.npz` of the PyPI package g2p_en 2.1.0 (Kyubyong Park and Jongseok Kim,
-    https://github.com/Kyubyong/g2p, Apache-2.0). They are read as data: importing the package takes seconds and
-    wants to download NLTK's data. Answers equal the package's `G2p.predict`.
+    https://github.com/Kyubyong/g2p, Apache-2.0). They are read as data, because importing the package takes
+    seconds and tries to download NLTK's data. The results equal those of the package's `G2p.predict`.
     """
 
     def __init__(self) -> None:
@@ -35,10 +35,10 @@ class WordNetwork:
         Raises:
             FileNotFoundError: the package g2p_en is not installed.
         """
-        import numpy as np  # 0.1 s that a text of known words never needs
+        import numpy as np  # imported here: 0.1 s that a text of known words does not need
 
         with np.load(package_file("g2p_en", "checkpoint20.npz")) as weights:
-            # What a letter or phone adds to the gates never changes: multiplied out once.
+            # The contribution of a letter or phone to the gates is constant: computed once.
             self._encoder_input = weights["enc_emb"] @ weights["enc_w_ih"].T + weights["enc_b_ih"]
             self._decoder_input = weights["dec_emb"] @ weights["dec_w_ih"].T + weights["dec_b_ih"]
             self._encoder = (weights["enc_w_hh"].T.copy(), weights["enc_b_hh"])
@@ -46,13 +46,13 @@ class WordNetwork:
             self._output = (weights["fc_w"].T.copy(), weights["fc_b"])
 
     def predict(self, word: str) -> list[str]:
-        """The phones of a word.
+        """Predicts the phones of a word.
 
         Args:
             word: lower-case letters a to z; anything else counts as an unknown letter.
 
         Returns:
-            At most 20 ARPAbet phones with stress; maybe none.
+            At most 20 ARPAbet phones with stress; the list may be empty.
         """
         import numpy as np
 
@@ -73,7 +73,7 @@ class WordNetwork:
 
 
 def _gru(gates: np.ndarray, state: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """One step of a GRU; gates [3 * H] are the input's share of reset, update and new; state [H]."""
+    """Computes one step of a GRU; gates [3 * H] are the input's share of reset, update and new; state [H]."""
     import numpy as np
 
     width = state.shape[0]
@@ -85,14 +85,14 @@ def _gru(gates: np.ndarray, state: np.ndarray, weight: np.ndarray, bias: np.ndar
 
 
 def package_file(package: str, name: str) -> Path:
-    """A data file inside an installed package, found without importing the package.
+    """Returns the path of a data file in an installed package, without importing the package.
 
     Args:
-        package: import name.
+        package: the name under which it is imported.
         name: path inside the package.
 
     Raises:
-        FileNotFoundError: the package is not installed or lacks the file; the message says what to install.
+        FileNotFoundError: the package is not installed or lacks the file; the message names the package to install.
     """
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:

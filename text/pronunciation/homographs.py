@@ -1,7 +1,7 @@
 """Words with one spelling and two pronunciations, distinguished by their neighbors.
 
-The pairs "verb or not" come from g2p_en's `homographs.en` (PyPI package g2p_en 2.1.0, Apache-2.0), read as data; words
-that it lacks or has wrong are in `_SPECIAL`.
+The pairs of a verb and another part of speech are from g2p_en's `homographs.en` (PyPI package g2p_en 2.1.0,
+Apache-2.0), read as data. `_SPECIAL` has the words that are missing or wrong in it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _DET, _OBJECT, _SUBJECT, _MODAL, _BE, _HAVE = (
     CLASSES[name] for name in ("determiner", "object", "subject", "modal", "be", "have")
 )
 _PREPOSITION, _CONJUNCTION = CLASSES["preposition"], CLASSES["conjunction"]
-_WINDOW = 40  # words on either side that a rule may look at
+_WINDOW = 40  # words on either side that a rule can use
 
 
-def _in(name: str, *given: str) -> bool:
-    return any(word in CLASSES[name] for word in given)
+def _in(name: str, *candidates: str) -> bool:
+    return any(word in CLASSES[name] for word in candidates)
 
 
 def _past(context: Context) -> bool:
@@ -102,7 +102,7 @@ def _lives(context: Context) -> bool:
 
 
 def _close(context: Context) -> bool:
-    """Whether "close" has a z: the verb, or the end of something."""
+    """Whether "close" is pronounced with Z: the verb, or a noun for the end of something."""
     head, after = context.head, context.after
     if context.before in CLASSES["close_adverb"]:
         return False
@@ -116,7 +116,7 @@ def _close(context: Context) -> bool:
 
 
 def _used_to(context: Context) -> bool:
-    """Whether "used" has an s: a habit, or being accustomed."""
+    """Whether "used" is pronounced with S: a habit ("used to swim"), or accustomed ("is used to it")."""
     if context.after != "to":
         return False
     then, head = context.second_after, context.head
@@ -175,7 +175,7 @@ def _tiny(context: Context) -> bool:
 
 
 def _learned_adjective(context: Context) -> bool:
-    """Whether an -ed word before a noun is an adjective with a syllable of its own: "a learned man"."""
+    """Whether a word in -ed is an adjective that pronounces the -ed as a syllable: "a learned man"."""
     described = bool(context.after) and context.after not in _PREPOSITION | _DET | _OBJECT | {"to", "that", "how"}
     return described and (context.before in _DET or context.before in ("very", "most", "")) and context.before != "who"
 
@@ -194,7 +194,7 @@ def _invalid_person(context: Context) -> bool:
     return context.before in _DET and ended
 
 
-# word -> (test, phones where it is true, phones where not)
+# word -> (test, phones if it is true, phones if not)
 _SPECIAL: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "read": (_past, "R EH1 D", "R IY1 D"),
     "lead": (_metal, "L EH1 D", "L IY1 D"),
@@ -234,16 +234,17 @@ _SPECIAL: dict[str, tuple[Callable[[Context], bool], str, str]] = {
 }
 
 
-# Lines of g2p_en's list that have the verb and the noun the wrong way round, and lines to leave to CMUdict.
+# Lines of g2p_en's list in which the verb and the noun are swapped.
 _SWAPPED = frozenset(
     ("OBJECT", "REBEL", "EXPLOIT", "EXPLOITS", "FRAGMENT", "IMPRINT", "SEGMENT", "SUBCONTRACT", "TORMENT", "MISCONDUCT")
 )
+# Lines of g2p_en's list that are ignored: CMUdict has these words.
 _WRONG = frozenset(("PROCESSES", "MANDATE"))
 
 
 @lru_cache(maxsize=1)
 def verb_pairs() -> dict[str, tuple[list[str], list[str]]]:
-    """g2p_en's list: word to its phones as a verb, and as anything else; lines with an unknown phone are left out."""
+    """Reads g2p_en's list: word to its phones as a verb and as another part of speech; skips unknown phones."""
     pairs: dict[str, tuple[list[str], list[str]]] = {}
     for line in package_file("g2p_en", "homographs.en").read_text(encoding="utf-8").splitlines():
         fields = line.split("|")
@@ -258,16 +259,16 @@ def verb_pairs() -> dict[str, tuple[list[str], list[str]]]:
 
 
 def is_homograph(word: str) -> bool:
-    """Whether a lower-case word has two pronunciations here."""
+    """Whether a lower-case word has two pronunciations that `choose` distinguishes."""
     return word in _SPECIAL or word in verb_pairs()
 
 
 def choose(tokens: Sequence[str], index: int) -> list[str]:
-    """The phones of a homograph.
+    """Returns the phones of a homograph in its context.
 
     Args:
         tokens: lower-case words and marks of the text.
-        index: position of a word for which `is_homograph` holds.
+        index: position of a word for which `is_homograph` is true.
     """
     start = max(0, index - _WINDOW)
     context = Context(tokens[start : index + _WINDOW], index - start)

@@ -1,4 +1,4 @@
-"""Phones of words that CMUdict lacks but whose parts it has: endings, prefixes, compounds."""
+"""The phones of words that are missing in CMUdict but derived from known words: endings, prefixes, compounds."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _PREFIXES = {
     **{"un": "AH0 N", "re": "R IY0", "non": "N AA0 N", "pre": "P R IY0", "mis": "M IH0 S", "dis": "D IH0 S"},
     **{"anti": "AE2 N T IY0", "semi": "S EH2 M IY0", "bio": "B AY2 OW0", "geo": "JH IY2 OW0", "neo": "N IY2 OW0"},
 }
-_SHORTEST_PART = 4  # letters of a compound's part: with 3, rare names in CMUdict would split half of all words
+_SHORTEST_PART = 4  # letters of a compound's part; with 3, half of all words would be split into CMUdict's rare names
 
 
 def inflected(word: str, lookup: Lookup) -> list[str] | None:
-    """The phones of a possessive, contraction, plural, past tense or other derived form of a known word.
+    """Returns the phones of a possessive, contraction, plural, past tense or other form of a known word, or None.
 
     Args:
         word: lower-case letters and apostrophes.
-        lookup: phones of a known word, or None.
+        lookup: returns the phones of a known word, or None.
     """
     stem, apostrophe, ending = word.rpartition("'")
     if apostrophe:
@@ -89,7 +89,7 @@ def _contracted(stem: str, ending: str, lookup: Lookup) -> list[str] | None:
 
 
 def s_ending(phones: list[str]) -> list[str]:
-    """The phones of a plural or possessive s after these phones."""
+    """Returns the phones of a plural or possessive s after these phones."""
     if phones[-1] in _HISSING:
         return ["IH0", "Z"]
     return ["S"] if phones[-1] in _VOICELESS else ["Z"]
@@ -111,7 +111,7 @@ def _plural_bases(word: str) -> Iterator[str]:
 
 
 def _bases(word: str, suffix: str) -> Iterator[str]:
-    """The spellings that a word may have had before an ending: "stopped", "loved", "tried", "walked"."""
+    """Yields the possible spellings of a word without its ending: "stopped", "loved", "tried", "walked"."""
     stem = word.removesuffix(suffix)
     if stem == word or len(stem) < 3:
         return
@@ -125,11 +125,13 @@ def _bases(word: str, suffix: str) -> Iterator[str]:
 
 
 def compound(word: str, lookup: Lookup) -> list[str] | None:
-    """The phones of two known words written as one, as equally long as possible: "roominghouse".
+    """Returns the phones of two known words written as one, such as "roominghouse", or None.
+
+    Of several splits, the one nearest to the middle is used.
 
     Args:
         word: lower-case letters.
-        lookup: phones of a known word, or None.
+        lookup: returns the phones of a known word, or None.
     """
     middle = len(word) / 2
     cuts = sorted(range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1), key=lambda cut: abs(cut - middle))
@@ -142,7 +144,7 @@ def compound(word: str, lookup: Lookup) -> list[str] | None:
 
 
 def inflected_end(word: str, lookup: Lookup) -> list[str] | None:
-    """A plural as the second part of a compound."""
+    """Returns the phones of a plural that is the second part of a compound, or None."""
     for base in _plural_bases(word):
         phones = lookup(base) if len(base) >= _SHORTEST_PART else None
         if phones:

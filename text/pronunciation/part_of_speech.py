@@ -1,7 +1,7 @@
 """Whether a word in a sentence is a verb, by rules on its neighbors.
 
-A part-of-speech tagger would need a model that nobody offers without a download; for words that are a verb or
-something else, rules on a window of a few words reach its accuracy.
+A part-of-speech tagger would need a model, and none is available without a download. To tell verbs from other words,
+rules on a window of a few words are as accurate.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _DET, _SUBJECT, _OBJECT, _MODAL, _BE, _HAVE = (
 _PREPOSITION, _CONJUNCTION, _ADVERB, _CLAUSE = (CLASSES[n] for n in ("preposition", "conjunction", "adverb", "clause"))
 _ADJECTIVE_ENDINGS = ("al", "ive", "ous", "ful", "ic", "able", "ible", "ary", "less", "ish", "est", "ian", "ese")
 NOT_PLURAL_ENDINGS = ("ss", "us", "is", "'s", "ous")
-_NOUN_PHRASE_LIMIT = 5  # words between a question's helper and its verb: "did the three old workers object"
+_NOUN_PHRASE_LIMIT = 5  # words between a question's auxiliary and its verb: "did the three old workers object"
 
 
 class Context:
-    """The words and marks around one word; a mark or an edge of the text is the empty string."""
+    """The words around one word; a mark or the edge of the text is the empty string."""
 
     def __init__(self, tokens: Sequence[str], index: int) -> None:
-        """Looks at one word.
+        """Finds the neighbors of a word.
 
         Args:
             tokens: lower-case words and marks of the whole text.
@@ -36,11 +36,11 @@ class Context:
         self.before = self._at(index - 1)
         self.after = self._at(index + 1)
         self.second_after = self._at(index + 2) if self.after else ""
-        at = index - 1
-        while self._is_adverb(self._at(at)):
-            at -= 1
-        self.head = self._at(at)  # the word before, adverbs skipped
-        self.second_before = self._at(at - 1) if self.head else ""
+        position = index - 1
+        while self._is_adverb(self._at(position)):
+            position -= 1
+        self.head = self._at(position)  # the word before, adverbs skipped
+        self.second_before = self._at(position - 1) if self.head else ""
 
     def _at(self, index: int) -> str:
         if 0 <= index < len(self.tokens) and self.tokens[index][:1].isalpha():
@@ -52,22 +52,22 @@ class Context:
         return word in _ADVERB or (len(word) > 4 and word.endswith("ly") and word not in ("family", "only", "supply"))
 
     def near(self, cues: frozenset[str], reach: int = 6) -> bool:
-        """Whether a cue is within some words on either side."""
+        """Whether one of the cues is at most `reach` words away, on either side."""
         window = self.tokens[max(0, self.index - reach) : self.index + reach + 1]
         return any(token in cues for token in window if token != self.word)
 
     def clause_before(self) -> list[str]:
-        """The words since the last mark."""
-        at = self.index
-        while at > 0 and self._at(at - 1):
-            at -= 1
-        return list(self.tokens[at : self.index])
+        """Returns the words between the last mark and this word."""
+        start = self.index
+        while start > 0 and self._at(start - 1):
+            start -= 1
+        return list(self.tokens[start : self.index])
 
     def object_follows(self) -> bool:
         return self.after in _DET or self.after in _OBJECT
 
     def is_question_verb(self) -> bool:
-        """Whether a helper opens the clause and only a subject is between: "did the band record"."""
+        """Whether an auxiliary opens the clause and only a subject is in between: "did the band record"."""
         clause = self.clause_before()
         for start in range(max(0, len(clause) - 1 - _NOUN_PHRASE_LIMIT), len(clause) - 1):
             opens = start == 0 or clause[start - 1] in _CLAUSE or clause[start - 1] in _CONJUNCTION
@@ -116,7 +116,7 @@ def is_verb(context: Context) -> bool:
 
 
 def _joined_verb(context: Context, third_person: bool) -> bool:
-    """After "and" or "or": the class of what it is joined to."""
+    """Whether the word is a verb after "and" or "or": it has the part of speech of the word that it is joined to."""
     if context.object_follows() and context.after not in ("one", "two", "three"):
         return True
     for token in reversed(context.clause_before()[:-1][-5:]):
@@ -128,7 +128,7 @@ def _joined_verb(context: Context, third_person: bool) -> bool:
 
 
 def _after_noun(context: Context, third_person: bool) -> bool:
-    """After an ordinary word, which is a subject or a modifier."""
+    """Whether the word is a verb after an ordinary word, which is its subject or a modifier."""
     head, after = context.head, context.after
     if is_adjective(head):
         return False

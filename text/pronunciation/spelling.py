@@ -1,4 +1,4 @@
-"""Names of letters, and which capital words are spelled out."""
+"""The names of letters, and rules for words in capitals that are spelled out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LETTER_BEFORE = words("spelling", "letter_before")
 
 
 def spell(letters: str) -> list[str]:
-    """The names of letters; the last one bears the main stress, as in "F B I"."""
+    """Returns the phones of letter names; the last one has the primary stress, as in "F B I"."""
     phones: list[str] = []
     known = [letter for letter in letters.lower() if letter in LETTER_PHONES]
     for position, letter in enumerate(known):
@@ -40,7 +40,7 @@ def is_spelled(word: str) -> bool:
         return False
     entry = cmudict_phones(lower)
     if entry is not None:
-        # CMUdict has initialisms too: "fbi"; of the rest, a short one is rather an initialism than a word.
+        # CMUdict has initialisms too, such as "fbi". Of the other words, short ones are more likely initialisms.
         as_letters = [phone.rstrip("012") for phone in entry] == [phone.rstrip("012") for phone in spell(lower)]
         return not as_letters and len(lower) <= 3
     vowels = sum(letter in "aeiouy" for letter in lower)
@@ -48,5 +48,5 @@ def is_spelled(word: str) -> bool:
 
 
 def has_no_vowel(word: str) -> bool:
-    """Whether nothing but spelling helps: "html", "xyz" no, "pqr" yes."""
+    """Whether a word has no vowel and is not in CMUdict, so that it must be spelled: "pqr", but not "html" or "xyz"."""
     return not any(letter in "aeiouy" for letter in word) and word not in cmudict()
