@@ -1,1 +1,1 @@
-"""Network and signal blocks: torch only, no files, no config objects."""
+"""Building blocks of networks and signal processing: only torch, no files, no config objects."""

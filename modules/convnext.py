@@ -1,4 +1,4 @@
-"""ConvNeXt's block in one dimension (arXiv:2201.03545, sec. 2; for vocoders: Vocos, arXiv:2306.00814, sec. 3.1)."""
+"""One-dimensional ConvNeXt block (arXiv:2201.03545, sec. 2; for vocoders: Vocos, arXiv:2306.00814, sec. 3.1)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class DepthwiseConv1d(nn.Conv1d):
-    """A convolution of each channel alone over time, on [B, T, C], zero-padded so that T stays."""
+    """Convolution over time of each channel by itself, on [B, T, C], zero-padded to keep T."""
 
     def __init__(self, channels: int, kernel_size: int) -> None:
-        """Builds the layers.
+        """Creates the parameters.
 
         Args:
             channels: C.
@@ -18,7 +18,7 @@ class DepthwiseConv1d(nn.Conv1d):
         super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Applies the layer.
+        """Convolves each channel over T.
 
         Args:
             x: [B, T, C] float.
@@ -26,8 +26,8 @@ class DepthwiseConv1d(nn.Conv1d):
         Returns:
             [B, T, C] float.
         """
-        # As an image of height 1, channels-last: a third of the time of three dimensions in training on a CPU, and a
-        # sixteenth without gradients, because PyTorch copies three-dimensional inputs to [B, C, T] and back.
+        # An image of height 1, channels-last, takes a third of the time of three dimensions in training on a CPU, and
+        # a sixteenth without gradients: PyTorch copies three-dimensional inputs to [B, C, T] and back.
         image, weight = x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)
         y = F.conv2d(image, weight, self.bias, padding=(0, self.kernel_size[0] // 2), groups=self.groups)
         return y.squeeze(2).transpose(1, 2)
@@ -43,7 +43,7 @@ class ConvNeXtBlock(nn.Module):
             channels: C.
             hidden: channels inside the feed-forward part.
             kernel_size: taps of the convolution, odd.
-            scale: what the block's result is multiplied with at first, learned for each channel from there on.
+            scale: initial factor on the block's output; then learned per channel.
         """
         super().__init__()
         self.conv = DepthwiseConv1d(channels, kernel_size)
@@ -53,13 +53,13 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Applies the layer.
+        """Applies the block.
 
         Args:
             x: [B, T, C] float, 0 on padding.
 
         Returns:
-            [B, T, C] float, not 0 there.
+            [B, T, C] float, not 0 on padding.
         """
         y = self.expand(self.norm(self.conv(x)))
         return x + self.scale * self.contract(F.gelu(y))

@@ -1,4 +1,4 @@
-"""Waveforms from mels without a trained vocoder: fast Griffin-Lim (Perraudin, Balazs and Søndergaard, WASPAA 2013)."""
+"""Vocoder without training: fast Griffin-Lim (Perraudin, Balazs and Søndergaard, WASPAA 2013)."""
 
 import math
 
@@ -8,18 +8,18 @@ from torch.nn import functional as F
 
 from modules.mel import MelSpectrogram
 
-# After 20 updates the mel is met within 0.1 %; 100 bring nothing that can be measured on the waveform.
+# After 20 updates the mel is matched within 0.1 %; 100 bring no measurable improvement of the waveform.
 MAGNITUDE_ITERATIONS = 20
 EPSILON = 1e-9
-# The windows' overlap falls to 0 at a padded signal's very ends, which are cut off afterwards.
+# The sum of squared windows falls to 0 at both ends of the padded signal, which are cut off afterwards.
 MIN_OVERLAP = 1e-3
 
 
 class GriffinLim(nn.Module):
-    """Inverts the toolkit's log-mel, frame for frame: T frames give T * hop_size samples.
+    """Inverts the toolkit's log-mel, frame by frame: T frames yield T * hop_size samples.
 
-    First it looks for magnitudes with the given mel, then for phases that fit them. Deterministic; a row sounds the
-    same alone and in any batch.
+    It first estimates magnitudes with the given mel, then phases for these magnitudes. Deterministic; a row does not
+    depend on the rest of its batch.
     """
 
     window: Tensor
@@ -36,12 +36,12 @@ class GriffinLim(nn.Module):
         iterations: int = 60,
         momentum: float = 0.99,
     ) -> None:
-        """Takes the mel's settings as MelSpectrogram does.
+        """Precomputes the window and the mel filters.
 
         Args:
             sample_rate, n_fft, win_size, hop_size, n_mel, fmin, fmax: see MelSpectrogram.
-            iterations: of the phase.
-            momentum: of the phase's iterations, 0 for plain Griffin-Lim.
+            iterations: iterations of the phase estimation.
+            momentum: momentum of these iterations, 0 for plain Griffin-Lim.
 
         Raises:
             ValueError: the settings do not fit together.
@@ -55,24 +55,24 @@ class GriffinLim(nn.Module):
 
     @torch.inference_mode()
     def forward(self, mel: Tensor, mel_lengths: Tensor) -> list[Tensor]:
-        """Synthesizes a batch, one row after the other.
+        """Synthesizes the waveforms of a batch, row by row.
 
         Args:
             mel: [B, T, n_mel] float32 log-mel, any content beyond a row's length.
             mel_lengths: [B] int64 frames, at least 1.
 
         Returns:
-            a float32 waveform [mel_lengths[i] * hop_size] for each row.
+            A float32 waveform [mel_lengths[i] * hop_size] for each row.
         """
         rows = zip(mel, mel_lengths.tolist(), strict=True)
         return [self._waveform(self.magnitude(row[:length])) for row, length in rows]
 
     def magnitude(self, log_mel: Tensor) -> Tensor:
-        """Non-negative magnitudes whose mel is the given one; 0 where no mel band looks.
+        """Estimates non-negative magnitudes with the given mel; 0 in bins that no mel band covers.
 
-        The multiplicative updates for the Kullback-Leibler divergence (Lee and Seung, NIPS 2000, theorem 2), from each
-        band spread over its bins. On recordings the true magnitudes were met within 20 %, against 24 % for the
-        pseudo-inverse and 22 % for non-negative least squares, which care for the loud bins alone.
+        Applies the multiplicative updates for the Kullback-Leibler divergence (Lee and Seung, NIPS 2000, theorem 2),
+        starting with each band spread over its bins. On recordings, the true magnitudes were matched within 20 %, but
+        within 24 % by the pseudo-inverse and 22 % by non-negative least squares, which fit only the loud bins.
 
         Args:
             log_mel: [T, n_mel].
@@ -88,7 +88,7 @@ class GriffinLim(nn.Module):
         return magnitude
 
     def _waveform(self, magnitude: Tensor) -> Tensor:
-        """[T, n_fft // 2 + 1] -> [T * hop_size]: phases from noise of a fixed seed, then the paper's algorithm."""
+        """[T, n_fft // 2 + 1] -> [T * hop_size]: random phases from a fixed seed, then the paper's algorithm."""
         frames, bins = magnitude.shape
         noise = torch.rand((frames, bins), generator=torch.Generator().manual_seed(0)).to(magnitude.device)
         spectrum = torch.polar(magnitude, 2 * math.pi * noise)
@@ -101,11 +101,11 @@ class GriffinLim(nn.Module):
             spectrum = ahead * (magnitude / ahead.abs().clamp(min=EPSILON))
             previous = rebuilt
         wave = self._overlap_add(torch.fft.irfft(spectrum, self.mel.n_fft) * self.window) / overlap
-        # Exactly MelSpectrogram's framing: the padding on both sides goes, hop_size samples a frame remain.
+        # Matches MelSpectrogram's framing: without the padding at both ends, hop_size samples per frame remain.
         return wave[self.mel.padding : self.mel.padding + frames * self.mel.hop_size]
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
-        """[T, n_fft] -> [(T - 1) * hop_size + n_fft]: the sum of the frames, each a hop later than the one before."""
+        """[T, n_fft] -> [(T - 1) * hop_size + n_fft]: the sum of the frames, each one hop after the previous."""
         hop, (count, size) = self.mel.hop_size, frames.shape
         hops = -(-size // hop)
         parts = F.pad(frames, (0, hops * hop - size)).reshape(count, hops, hop)

@@ -1,4 +1,4 @@
-"""The mel spectrogram: the only one, for acoustic models, vocoders and their losses alike."""
+"""The mel spectrogram that acoustic models, vocoders and their losses share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from modules.reflection import reflected
 
-MAGNITUDE_EPSILON = 1e-9  # under the root, so that its gradient stays finite at silence
+MAGNITUDE_EPSILON = 1e-9  # added under the root, which keeps its gradient finite in silence
 LOG_FLOOR = 1e-5
 
 
 def _hz_to_mel(hz: float) -> float:
-    """Slaney's scale (Auditory Toolbox, 1998): linear below 1,000 Hz, 15 mel there; 27 steps to a factor 6.4 above."""
+    """Slaney's scale (Auditory Toolbox, 1998): linear up to 1,000 Hz = 15 mel; above, 27 mel per factor of 6.4."""
     return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
 
 
@@ -23,7 +23,7 @@ def _mel_to_hz(mel: Tensor) -> Tensor:
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mel: int, fmin: float, fmax: float) -> Tensor:
-    """Triangular filters of equal area on Slaney's mel scale.
+    """Returns triangular filters of equal area on Slaney's mel scale.
 
     Args:
         sample_rate: Hz.
@@ -51,11 +51,11 @@ def mel_filters(sample_rate: int, n_fft: int, n_mel: int, fmin: float, fmax: flo
 
 
 class MelSpectrogram(nn.Module):
-    """Waveform to log mel, differentiable.
+    """Computes the log mel of a waveform; differentiable.
 
-    Frame t covers the samples around (t + 0.5) * hop_size: (n_fft - hop_size) / 2 samples are reflected at both ends
-    and nothing else is padded, so that N samples give exactly N // hop_size frames and a vocoder's T frames give back
-    T * hop_size samples. It computes in float32 whatever autocast says: magnitudes span 100 dB.
+    Frame t is centered at sample (t + 0.5) * hop_size: (n_fft - hop_size) / 2 samples are reflected at both ends and
+    nothing else is padded. N samples yield exactly N // hop_size frames, and a vocoder turns T frames into
+    T * hop_size samples. Computes in float32 even under autocast: magnitudes span 100 dB.
     """
 
     filters: Tensor
@@ -64,7 +64,7 @@ class MelSpectrogram(nn.Module):
     def __init__(
         self, sample_rate: int, n_fft: int, win_size: int, hop_size: int, n_mel: int, fmin: float, fmax: float
     ) -> None:
-        """Precomputes window and filters.
+        """Precomputes the window and the filters.
 
         Args:
             sample_rate: Hz.
@@ -76,30 +76,30 @@ class MelSpectrogram(nn.Module):
             fmax: Hz, upper edge of the last band.
 
         Raises:
-            ValueError: the sizes or the band edges do not fit together.
+            ValueError: the sizes or the band edges are inconsistent.
         """
         super().__init__()
         if not 0 < hop_size <= win_size <= n_fft or (n_fft - hop_size) % 2:
             raise ValueError(f"unusable sizes: n_fft={n_fft}, win_size={win_size}, hop_size={hop_size}")
         self.n_fft, self.win_size, self.hop_size = n_fft, win_size, hop_size
         self.padding = (n_fft - hop_size) // 2
-        # Derived from the settings, so never part of a checkpoint.
+        # Derived from the settings, so not part of a checkpoint.
         self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mel, fmin, fmax), persistent=False)
         self.register_buffer("window", torch.hann_window(win_size), persistent=False)
 
     def magnitude(self, wav: Tensor, padded: bool = True) -> Tensor:
-        """Magnitude spectrogram, sqrt(re^2 + im^2 + 1e-9).
+        """Computes the magnitude spectrogram, sqrt(re^2 + im^2 + 1e-9).
 
         Args:
-            wav: [B, N], full scale is 1; N must exceed (n_fft - hop_size) / 2, or reach n_fft where nothing is padded.
-            padded: False for a part of a clip with its neighborhood, `padding` = (n_fft - hop_size) / 2 samples on
-                both sides: its frames are those of the whole clip.
+            wav: [B, N], full scale is 1; N must exceed (n_fft - hop_size) / 2, or be at least n_fft if not padded.
+            padded: False for a part of a clip with `padding` = (n_fft - hop_size) / 2 samples of context on both sides:
+                its frames are those of the whole clip.
 
         Returns:
-            float32 [B, T, n_fft // 2 + 1]; T = N // hop_size, or (N - 2 * padding) // hop_size where not padded.
+            float32 [B, T, n_fft // 2 + 1]; T = N // hop_size, or (N - 2 * padding) // hop_size if not padded.
 
         Raises:
-            ValueError: wav is not [B, N], or too short to be reflected, or for one frame.
+            ValueError: wav is not [B, N], or too short to be reflected or to fill one frame.
         """
         longest_unusable = max(self.padding, self.hop_size - 1) if padded else self.n_fft - 1
         if wav.dim() != 2 or wav.shape[1] <= longest_unusable:
@@ -115,7 +115,7 @@ class MelSpectrogram(nn.Module):
             return (power + MAGNITUDE_EPSILON).sqrt().transpose(1, 2)
 
     def mel(self, magnitude: Tensor) -> Tensor:
-        """Log mel from a magnitude spectrogram, for callers that need both.
+        """Computes the log mel of a magnitude spectrogram, for callers that need both.
 
         Args:
             magnitude: [B, T, n_fft // 2 + 1].
@@ -127,5 +127,5 @@ class MelSpectrogram(nn.Module):
             return (magnitude.float() @ self.filters).clamp(min=LOG_FLOOR).log()
 
     def forward(self, wav: Tensor, padded: bool = True) -> Tensor:
-        """Waveform [B, N] to log mel, float32 [B, T, n_mel]; T and `padded` as in magnitude."""
+        """Returns the log mel, float32 [B, T, n_mel], of a waveform [B, N]; T and `padded` as in `magnitude`."""
         return self.mel(self.magnitude(wav, padded))

@@ -1,15 +1,15 @@
-"""Sinusoidal positions (Attention Is All You Need, arXiv:1706.03762, sec. 3.5)."""
+"""Sinusoidal position encodings (Attention Is All You Need, arXiv:1706.03762, sec. 3.5)."""
 
 import torch
 from torch import Tensor, nn
 
 
 def sinusoid_table(length: int, channels: int) -> Tensor:
-    """Sines in the even channels, cosines in the odd ones, of pos / 10000^(2 (i // 2) / channels).
+    """Returns sines (even channels i) and cosines (odd ones) of pos / 10000^(2 (i // 2) / channels).
 
     Args:
-        length: positions.
-        channels: channels.
+        length: number of positions.
+        channels: number of channels.
 
     Returns:
         [length, channels] float32, computed in float64.
@@ -24,10 +24,10 @@ def sinusoid_table(length: int, channels: int) -> Tensor:
 
 
 class SinusoidalPositions(nn.Module):
-    """Adds its position to each vector of a sequence, without scaling the sequence first.
+    """Adds position encodings to a sequence, without scaling the sequence first.
 
-    The table is a buffer that no checkpoint holds: it follows from the two sizes. Its length is fixed, because buffers
-    of different sizes on two ranks would stop DistributedDataParallel, which broadcasts them.
+    The table is a buffer that is not saved in checkpoints: it follows from the two sizes. Its length is fixed, because
+    DistributedDataParallel broadcasts buffers and fails if their sizes differ between ranks.
     """
 
     table: Tensor
@@ -37,13 +37,13 @@ class SinusoidalPositions(nn.Module):
 
         Args:
             channels: C.
-            max_length: the longest sequence that can be taken.
+            max_length: length of the longest sequence.
         """
         super().__init__()
         self.register_buffer("table", sinusoid_table(max_length, channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Adds the positions.
+        """Adds the encoding of each position along L.
 
         Args:
             x: [B, L, C] float.

@@ -8,15 +8,15 @@ from modules.masked_batch_norm import MaskedBatchNorm1d
 
 
 class PostNet(nn.Module):
-    """Convolutions with batch norm, tanh on all but the last, and dropout on all; the mel is added to their result."""
+    """Convolutions with batch norm, tanh on all but the last, and dropout on all; the result is added to the mel."""
 
     def __init__(self, n_mel: int, hidden: int, num_layers: int, kernel_size: int, dropout: float) -> None:
         """Builds the layers.
 
         Args:
             n_mel: mel bands.
-            hidden: channels between.
-            num_layers: convolutions, at least 2.
+            hidden: channels between the convolutions.
+            num_layers: number of convolutions, at least 2.
             kernel_size: taps, odd.
             dropout: after each layer.
         """
@@ -31,8 +31,8 @@ class PostNet(nn.Module):
 
         Args:
             mel: [B, T, n_mel] log-mel; 0 on padding, unless `padding_mask` is None.
-            padding_mask: [B, T] bool, True = padding; None: the padding is treated like the rest, and leaks into the
-                frames beside it.
+            padding_mask: [B, T] bool, True = padding; None: the padding is treated like valid frames and leaks into
+                its neighbors.
 
         Returns:
             [B, T, n_mel] log-mel, 0 on padding unless `padding_mask` is None.

@@ -1,15 +1,16 @@
-"""Reflection at a signal's ends."""
+"""Reflection padding with a deterministic gradient."""
 
 import torch
 from torch import Tensor
 
 
 def reflected(x: Tensor, left: int, right: int) -> Tensor:
-    """The values of `F.pad(x, (left, right), mode="reflect")`, whose gradient a GPU sums in an order that varies.
+    """Equals `F.pad(x, (left, right), mode="reflect")`, whose gradient a GPU sums in varying order.
 
     Args:
         x: [..., N].
-        left, right: samples to add, less than N.
+        left: samples to add before, less than N.
+        right: samples to add after, less than N.
 
     Returns:
         [..., left + N + right].

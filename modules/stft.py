@@ -1,14 +1,14 @@
-"""Short-time Fourier transform and its inverse with the frames of `modules.mel`: T frames are T * hop_size samples."""
+"""Short-time Fourier transform and its inverse with the framing of `modules.mel`: T frames are T * hop_size samples."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_SMALLEST_ENERGY = 1e-8  # of the windows over a sample
+_SMALLEST_ENERGY = 1e-8  # sum of the squared windows at a sample
 
 
 class FramedSTFT(nn.Module):
-    """Spectra of frames, and the waveform that frames add up to (Griffin and Lim, 1984, eq. 6). float32 throughout."""
+    """Computes spectra of frames, and the waveform from spectra (Griffin and Lim, 1984, eq. 6). float32 throughout."""
 
     window: Tensor
 
@@ -22,13 +22,13 @@ class FramedSTFT(nn.Module):
         """
         super().__init__()
         self.n_fft, self.hop_size = n_fft, hop_size
-        self.cut = (n_fft - hop_size) // 2  # samples that a frame reaches beyond its hop, at either side
+        self.cut = (n_fft - hop_size) // 2  # samples by which a frame extends beyond its hop on each side
         before = (n_fft - win_size) // 2
         window = F.pad(torch.hann_window(win_size), (before, n_fft - win_size - before))
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
-        """Analyzes a signal, which is silent before and after.
+        """Computes the spectra of a signal, taken as silent before and after.
 
         Args:
             wav: float32 [B, T * hop_size].
@@ -40,11 +40,11 @@ class FramedSTFT(nn.Module):
         return torch.fft.rfft(frames * (self.window * self.window.square().sum().rsqrt()))
 
     def inverse(self, spectrum: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Synthesizes the signal whose spectra are closest.
+        """Computes the signal with the closest spectra.
 
         Args:
             spectrum: complex64 [B, T, n_fft // 2 + 1], in the scale of a plain Fourier transform of windowed frames.
-            mask: float32 [B, T, 1], 0 on padding, which then adds nothing; None: there is none.
+            mask: float32 [B, T, 1], 0 on padding, which then adds nothing; None: no padding.
 
         Returns:
             float32 [B, T * hop_size].
@@ -58,7 +58,7 @@ class FramedSTFT(nn.Module):
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """[B, T, n_fft] -> [B, at least (T - 1) * hop_size + n_fft]."""
-        hops = -(-self.n_fft // self.hop_size)  # of a frame
+        hops = -(-self.n_fft // self.hop_size)  # per frame
         parts = F.pad(frames, (0, hops * self.hop_size - self.n_fft)).unflatten(2, (hops, self.hop_size))
         # Hop k of frame t belongs to hop t + k of the signal.
         shifted = [F.pad(parts[:, :, k], (0, 0, k, hops - 1 - k)) for k in range(hops)]

@@ -1,4 +1,4 @@
-"""The multi-resolution STFT distance of two waveforms (Parallel WaveGAN, arXiv:1910.11480, sec. 2.2)."""
+"""Multi-resolution STFT distance of two waveforms (Parallel WaveGAN, arXiv:1910.11480, sec. 2.2)."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,20 @@ import torch
 from torch import Tensor, nn
 
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # the paper's: n_fft, hop and window, samples
-POWER_FLOOR = 1e-7  # of a bin: silence has no logarithm
+POWER_FLOOR = 1e-7  # per bin: keeps the logarithm of silence finite
 
 
 class MultiResolutionSTFTDistance(nn.Module):
     """Spectral convergence plus the distance of log magnitudes, the paper's auxiliary loss; differentiable.
 
-    It computes in float32 whatever autocast says.
+    Computes in float32 even under autocast.
     """
 
     def __init__(self, resolutions: Sequence[tuple[int, int, int]] = RESOLUTIONS) -> None:
-        """Makes the transforms.
+        """Precomputes the windows.
 
         Args:
-            resolutions: n_fft, hop and Hann window of each, samples.
+            resolutions: n_fft, hop and length of the Hann window of each, in samples.
         """
         super().__init__()
         self.sizes = [(n_fft, hop) for n_fft, hop, _ in resolutions]
@@ -27,10 +27,10 @@ class MultiResolutionSTFTDistance(nn.Module):
             self.register_buffer(f"window_{i}", torch.hann_window(window), persistent=False)
 
     def forward(self, wav: Tensor, reference: Tensor) -> Tensor:
-        """Compares row by row.
+        """Computes the distance, row by row.
 
         Args:
-            wav: [B, N], full scale is 1; N exceeds half of the largest n_fft. Padding would count as equal.
+            wav: [B, N], full scale is 1; N exceeds half of the largest n_fft. Padding would count as matching.
             reference: [B, N].
 
         Returns:
@@ -38,7 +38,7 @@ class MultiResolutionSTFTDistance(nn.Module):
             mean |ln r - ln w|, mean over resolutions and rows.
 
         Raises:
-            ValueError: the two are not [B, N] of the same shape, or too short.
+            ValueError: the waveforms are not [B, N] of the same shape, or too short.
         """
         longest_unusable = max(n_fft for n_fft, _ in self.sizes) // 2
         if reference.dim() != 2 or reference.shape != wav.shape or reference.shape[1] <= longest_unusable:

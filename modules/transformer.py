@@ -9,20 +9,20 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from modules.conv import Conv1d
 
-# Without cuDNN's attention, which PyTorch prefers on a Hopper GPU: it builds kernels for every new length, and nearly
-# every batch has one. A step of 64 utterances took 2.0 s on an H200, of which the GPU worked 50 ms.
+# Excludes cuDNN's attention, which PyTorch prefers on a Hopper GPU: it builds kernels for every new length, and nearly
+# every batch has a new one. A step of 64 utterances took 2.0 s on an H200, with the GPU busy for 50 ms.
 _CUDA_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class ResidualNorm(nn.LayerNorm):
-    """The end of each half of a block: dropout, residual, layer norm. Compiled, a GPU does it in one kernel."""
+    """The end of each half of a block: dropout, residual, layer norm. Compiled, it is one GPU kernel."""
 
     def __init__(self, channels: int, dropout: float) -> None:
         """Builds the layers.
 
         Args:
             channels: C.
-            dropout: on what is added to the residual.
+            dropout: on the update, before it is added to the residual.
         """
         super().__init__(channels)
         self.dropout = nn.Dropout(dropout)
@@ -30,7 +30,7 @@ class ResidualNorm(nn.LayerNorm):
     def forward(  # type: ignore[override]  # a layer norm of a sum
         self, update: Tensor, x: Tensor, padding_mask: Tensor | None = None
     ) -> Tensor:
-        """Adds and normalizes.
+        """Adds the update to the residual and normalizes the sum.
 
         Args:
             update: [B, L, C] float.
@@ -38,7 +38,7 @@ class ResidualNorm(nn.LayerNorm):
             padding_mask: [B, L] bool, True = padding; None: nothing is masked.
 
         Returns:
-            [B, L, C] float, 0 on padding where there is a mask.
+            [B, L, C] float, 0 on padding if there is a mask.
         """
         x = super().forward(self.dropout(update) + x)
         return x if padding_mask is None else x.masked_fill(padding_mask.unsqueeze(-1), 0)
@@ -67,7 +67,7 @@ class MultiHeadAttention(nn.Module):
         Args:
             x: [B, L, C] float.
             padding_mask: [B, L] bool, True = padding.
-            attention_mask: [B, 1, 1, L] bool, True = may be looked at; at least one True a row.
+            attention_mask: [B, 1, 1, L] bool, True = may be attended to; at least one True per row.
 
         Returns:
             [B, L, C] float, 0 on padding.
@@ -82,7 +82,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class ConvFeedForward(nn.Module):
-    """Two convolutions with a ReLU between, their residual and layer norm."""
+    """Two convolutions with a ReLU between them, residual and layer norm."""
 
     def __init__(self, channels: int, hidden: int, kernel_sizes: Sequence[int], dropout: float) -> None:
         """Builds the layers.
@@ -90,7 +90,7 @@ class ConvFeedForward(nn.Module):
         Args:
             channels: C.
             hidden: channels between the convolutions.
-            kernel_sizes: taps of the two, odd.
+            kernel_sizes: taps of the two convolutions, odd.
             dropout: on the output.
         """
         super().__init__()
@@ -100,17 +100,17 @@ class ConvFeedForward(nn.Module):
         self.norm = ResidualNorm(channels, dropout)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
-        """Convolves.
+        """Convolves twice, adds the residual and normalizes.
 
         Args:
             x: [B, L, C] float, 0 on padding.
             padding_mask: [B, L] bool, True = padding.
 
         Returns:
-            [B, L, C] float, anything on padding.
+            [B, L, C] float, undefined on padding.
         """
         hidden = F.relu(self.conv1(x))
-        if self.conv2.kernel_size[0] > 1:  # a wider kernel would read what the first put on the padding
+        if self.conv2.kernel_size[0] > 1:  # else the second would read the first's output on padding
             hidden = hidden.masked_fill(padding_mask.unsqueeze(-1), 0)
         return self.norm(self.conv2(hidden), x)
 
@@ -119,27 +119,27 @@ class FFTBlock(nn.Module):
     """One feed-forward Transformer block."""
 
     def __init__(self, channels: int, num_heads: int, hidden: int, kernel_sizes: Sequence[int], dropout: float) -> None:
-        """Builds the two halves; the arguments are theirs."""
+        """Builds the two halves; for the arguments see MultiHeadAttention and ConvFeedForward."""
         super().__init__()
         self.attention = MultiHeadAttention(channels, num_heads, dropout)
         self.feed_forward = ConvFeedForward(channels, hidden, kernel_sizes, dropout)
 
     def forward(self, x: Tensor, padding_mask: Tensor, attention_mask: Tensor) -> Tensor:
-        """Attends, then convolves.
+        """Applies self-attention, then the convolutions.
 
         Args:
             x: [B, L, C] float.
             padding_mask: [B, L] bool, True = padding.
-            attention_mask: [B, 1, 1, L] bool, True = may be looked at.
+            attention_mask: [B, 1, 1, L] bool, True = may be attended to.
 
         Returns:
-            [B, L, C] float, anything on padding: the next block's attention does not look there.
+            [B, L, C] float, undefined on padding: the next block does not attend to it.
         """
         return self.feed_forward(self.attention(x, padding_mask, attention_mask), padding_mask)
 
 
 class FFTStack(nn.Module):
-    """FFT blocks one after the other: FastSpeech2's encoder and its decoder."""
+    """A sequence of FFT blocks: the encoder or the decoder of FastSpeech 2."""
 
     def __init__(
         self, num_blocks: int, channels: int, num_heads: int, hidden: int, kernel_sizes: Sequence[int], dropout: float
@@ -147,7 +147,7 @@ class FFTStack(nn.Module):
         """Builds the blocks.
 
         Args:
-            num_blocks: blocks.
+            num_blocks: number of blocks.
             channels: C.
             num_heads: attention heads.
             hidden: channels between a block's convolutions.
@@ -160,16 +160,16 @@ class FFTStack(nn.Module):
         )
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
-        """Runs the blocks.
+        """Applies the blocks in sequence.
 
         Args:
-            x: [B, L, C] float, positions added.
+            x: [B, L, C] float, with position encodings added.
             padding_mask: [B, L] bool, True = padding.
 
         Returns:
             [B, L, C] float, 0 on padding.
         """
-        # A row of nothing but padding looks at all of it: a softmax over nothing is NaN in some kernels.
+        # A row of only padding attends to all of it: some kernels return NaN for a softmax over nothing.
         attention_mask = (~padding_mask | padding_mask.all(dim=1, keepdim=True))[:, None, None, :]
         for block in self.blocks:
             x = block(x, padding_mask, attention_mask)

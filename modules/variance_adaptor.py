@@ -1,4 +1,4 @@
-"""The variance adaptor of FastSpeech 2 (arXiv:2006.04558, sec. 2.3): duration, pitch and energy between the stacks."""
+"""Variance adaptor of FastSpeech 2 (arXiv:2006.04558, sec. 2.3): duration, pitch and energy between the stacks."""
 
 import math
 from typing import NamedTuple
@@ -14,21 +14,21 @@ from modules.length_regulator import LengthRegulator, round_durations
 def quantization_boundaries(
     minimum: float, maximum: float, mean: float, std: float, num_bins: int, scale: str
 ) -> Tensor:
-    """Boundaries between the bins of a z-scored feature.
+    """Computes the boundaries between the bins of a z-scored feature.
 
     Args:
         minimum: smallest z-score.
         maximum: largest z-score.
-        mean: of the feature, in its unit.
-        std: of the feature, in its unit.
-        num_bins: bins.
-        scale: "linear", or "log": equal ratios in the feature's own unit, which must then be positive.
+        mean: mean of the feature, in its unit.
+        std: standard deviation of the feature, in its unit.
+        num_bins: number of bins.
+        scale: "linear", or "log": equal ratios in the unit of the feature, whose values must be positive.
 
     Returns:
         [num_bins - 1] float32 z-scores, ascending.
 
     Raises:
-        ValueError: the scale is neither, or it is "log" and the feature has values of 0 or less.
+        ValueError: the scale is unknown, or it is "log" and the feature has values of 0 or less.
     """
     if scale == "linear":
         return torch.linspace(minimum, maximum, num_bins - 1)
@@ -42,7 +42,7 @@ def quantization_boundaries(
 
 
 class VariancePredictor(nn.Module):
-    """One number a phone: two convolutions, each with ReLU, layer norm and dropout, and a linear layer."""
+    """Predicts one number per phone: two convolutions, each with ReLU, layer norm and dropout, and a linear layer."""
 
     def __init__(self, channels: int, hidden: int, kernel_size: int, dropout: float) -> None:
         """Builds the layers.
@@ -62,7 +62,7 @@ class VariancePredictor(nn.Module):
         self.linear = nn.Linear(hidden, 1)
 
     def forward(self, x: Tensor, phone_padding_mask: Tensor, mask_padding: bool) -> Tensor:
-        """Predicts.
+        """Predicts one value per phone.
 
         Args:
             x: [B, S, C] float.
@@ -70,7 +70,7 @@ class VariancePredictor(nn.Module):
             mask_padding: keep the padding out of the convolutions.
 
         Returns:
-            [B, S] float32, also under autocast (durations are rounded, pitch is quantized); 0 on padding.
+            [B, S] float32, also under autocast, because durations are rounded and pitch is quantized; 0 on padding.
         """
         padding = phone_padding_mask.unsqueeze(-1)
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
@@ -86,11 +86,11 @@ class VarianceAdaptorOutput(NamedTuple):
 
     x: Tensor  # [B, T, C] float, 0 past the end of a row
     log_durations: Tensor  # [B, S] float32, predicted log(d + 1)
-    pitch: Tensor  # [B, S] float32, predicted, control applied where it was used
-    energy: Tensor  # [B, S] float32, predicted, control applied where it was used
+    pitch: Tensor  # [B, S] float32, predicted, times pitch_control if no pitch was given
+    energy: Tensor  # [B, S] float32, predicted, times energy_control if no energy was given
     durations: Tensor  # [B, S] int64, frames used
     mel_lengths: Tensor  # [B] int64
-    shortened: Tensor  # [B] bool, the predicted durations exceeded the limit and were scaled down
+    shortened: Tensor  # [B] bool, True where predicted durations exceeded the limit and were scaled down
 
 
 class VarianceAdaptor(nn.Module):
@@ -119,7 +119,7 @@ class VarianceAdaptor(nn.Module):
             predictor_dropout: dropout of the predictors.
             pitch_bins: [num_bins - 1] float32 boundaries, z-scores.
             energy_bins: [num_bins - 1] float32 boundaries, z-scores.
-            max_frames: the most frames a row may have when durations are predicted.
+            max_frames: limit of frames per row when durations are predicted.
             mask_padding: keep the padding out of the predictors' convolutions.
         """
         super().__init__()
@@ -148,7 +148,7 @@ class VarianceAdaptor(nn.Module):
         energy_control: float = 1.0,
         duration_control: float = 1.0,
     ) -> VarianceAdaptorOutput:
-        """Predicts what is not given, embeds and expands.
+        """Predicts the features that are not given, adds their embeddings and expands phones to frames.
 
         Args:
             x: [B, S, C] float encodings.
@@ -156,7 +156,7 @@ class VarianceAdaptor(nn.Module):
             durations: [B, S] int64 frames, 0 on padding; None: the predicted ones.
             pitch: [B, S] float z-scores; None: the predicted ones.
             energy: [B, S] float z-scores; None: the predicted ones.
-            num_frames: T; given, nothing waits for the device.
+            num_frames: T; if given, nothing waits for the device.
             pitch_control: factor on the predicted pitch.
             energy_control: factor on the predicted energy.
             duration_control: factor on the predicted durations.
@@ -165,7 +165,7 @@ class VarianceAdaptor(nn.Module):
             The expanded encodings, the predictions, and the durations used.
 
         Raises:
-            ValueError: a given duration is negative (looked at only where `num_frames` is None).
+            ValueError: a given duration is negative (checked only if `num_frames` is None).
         """
         log_durations = self.duration_predictor(x, phone_padding_mask, self.mask_padding)
         pitch_prediction = self.pitch_predictor(x, phone_padding_mask, self.mask_padding)

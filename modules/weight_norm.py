@@ -1,8 +1,8 @@
-"""Weight normalization (Salimans and Kingma, arXiv:1602.07868) of whole modules, and the weights that it amounts to.
+"""Weight normalization (Salimans and Kingma, arXiv:1602.07868) of whole modules, and its conversion to plain weights.
 
-A weight-normed tensor is kept as its length g and its direction v, w = g v / ||v|| (eq. 2). The norm runs over all but
-the first dimension, for convolutions and transposed convolutions alike: PyTorch's default, with which all published
-vocoders were trained.
+A weight-normed tensor is stored as its length g and its direction v, w = g v / ||v|| (eq. 2). The norm runs over all
+but the first dimension, for convolutions and transposed convolutions alike: PyTorch's default, with which all
+published vocoders were trained.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d)
 _G, _V = "parametrizations.weight.original0", "parametrizations.weight.original1"
-_LEGACY_G, _LEGACY_V = "weight_g", "weight_v"  # of torch.nn.utils.weight_norm
+_LEGACY_G, _LEGACY_V = "weight_g", "weight_v"  # names in torch.nn.utils.weight_norm
 # torch.nn.utils.spectral_norm's names -> those of its parametrization
 _SPECTRAL = {
     "weight_orig": "parametrizations.weight.original",
@@ -25,29 +25,29 @@ _SPECTRAL = {
 
 
 def add_weight_norm(module: nn.Module) -> None:
-    """Weight-normalizes every convolution inside a module, in place; what it computes stays the same.
+    """Weight-normalizes every convolution inside a module, in place; its output does not change.
 
     Raises:
-        ValueError: a convolution is parametrized already.
+        ValueError: a convolution is already parametrized.
     """
     for name, conv in list(module.named_modules()):
         if isinstance(conv, CONVOLUTIONS):
             if parametrize.is_parametrized(conv):
-                raise ValueError(f"{name or 'the module'} is parametrized already")
+                raise ValueError(f"{name or 'the module'} is already parametrized")
             weight = conv.weight.detach().clone()
             weight_norm(conv)
             _set_weight(conv, weight)
 
 
 def load_fused(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Makes a weight-normed module compute what the same module without weight norm computes with this state.
+    """Loads the state of the same module without weight norm into a weight-normed module.
 
     Args:
-        module: after add_weight_norm.
-        state: fused weights by name (`conv_pre.weight`), as fused_state_dict gives them.
+        module: a module after add_weight_norm.
+        state: fused weights by name (`conv_pre.weight`), as returned by fused_state_dict.
 
     Raises:
-        ValueError: a tensor is missing, unexpected or misshapen; all are named, and nothing was changed.
+        ValueError: tensors are missing, unexpected or misshapen; the message names all, and nothing was changed.
     """
     expected = {key: value.shape for key, value in fused_state_dict(module).items()}
     faults = [f"missing {key}" for key in expected.keys() - state.keys()]
@@ -62,17 +62,17 @@ def load_fused(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     rest = dict(state)
     for name, conv in _normed(module):
         _set_weight(conv, rest.pop(f"{name}.weight".removeprefix(".")))
-    module.load_state_dict(rest, strict=False)  # complete, as compared above
+    module.load_state_dict(rest, strict=False)  # complete: checked above
 
 
 def fused_state_dict(module: nn.Module) -> dict[str, Tensor]:
-    """The state that gives the same module without weight norm: `conv_pre.weight` in place of g and v.
+    """Returns the state of the same module without weight norm: `conv_pre.weight` instead of g and v.
 
     Args:
-        module: after add_weight_norm.
+        module: a module after add_weight_norm.
 
     Returns:
-        copies, on the module's device.
+        Copies, on the module's device.
     """
     fused: dict[str, Tensor] = {}
     weights = {f"{name}.{_G}".removeprefix("."): conv for name, conv in _normed(module)}
@@ -86,13 +86,13 @@ def fused_state_dict(module: nn.Module) -> dict[str, Tensor]:
 
 
 def fold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replaces each pair g, v in the state of a file by the weight, computed in float64.
+    """Replaces each pair g, v in a state by the weight, computed in float64.
 
     Args:
-        state: in today's names or those of torch.nn.utils.weight_norm.
+        state: with the current names or those of torch.nn.utils.weight_norm.
 
     Returns:
-        float32 weights, everything else as it was; a g or v without a fitting partner stays, as an extra key.
+        float32 weights, and everything else unchanged; a g or v without a matching partner remains as an extra key.
     """
     folded = dict(state)
     for g_name, v_name in ((_LEGACY_G, _LEGACY_V), (_G, _V)):
@@ -106,9 +106,9 @@ def fold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the halves of weight-normed and spectral-normed tensors from torch.nn.utils' names to the current ones.
+    """Renames the parts of weight-normed and spectral-normed tensors from torch.nn.utils's names to the current ones.
 
-    With it the discriminators of a published HiFi-GAN load: {"mpd": ..., "msd": ...} of a `do_*` file, as
+    The discriminators of a published HiFi-GAN need it: {"mpd": ..., "msd": ...} of a `do_*` file, as
     `mpd.discriminators...` and `msd.discriminators...`.
     """
     renamed = {}
@@ -123,14 +123,14 @@ def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _normed(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """The convolutions that add_weight_norm has changed, by name."""
+    """Yields the weight-normed convolutions by name."""
     for name, conv in module.named_modules():
         if isinstance(conv, CONVOLUTIONS) and parametrize.is_parametrized(conv, "weight"):
             yield name, conv
 
 
 def _set_weight(conv: Any, weight: Tensor) -> None:
-    """Sets g and v; a filter that is all zeros, which has no direction, gets some direction of length 0."""
+    """Sets g and v; an all-zero filter has no direction: it gets g = 0 and an arbitrary v."""
     parts = conv.parametrizations["weight"]
     with torch.no_grad():
         norm = weight.flatten(1).norm(dim=1).reshape(-1, *[1] * (weight.dim() - 1))

@@ -1,4 +1,4 @@
-"""Loads a trained acoustic model of any kind that this toolkit knows; the registry names its loader."""
+"""Loads a trained acoustic model of any registered type; the registry names its loader."""
 
 from pathlib import Path
 from typing import Protocol
@@ -14,20 +14,20 @@ from utils.errors import UserError
 
 
 class AcousticOutput(Protocol):
-    """A batch of B utterances, of T frames at most."""
+    """A batch of B utterances of up to T frames."""
 
     @property
-    def mel_postnet(self) -> Tensor: ...  # [B, T, n_mel] log-mel, as the vocoder takes it
+    def mel_postnet(self) -> Tensor: ...  # [B, T, n_mel] log-mel, the input of the vocoder
 
     @property
     def mel_lengths(self) -> Tensor: ...  # [B] int64 frames, at least 1
 
     @property
-    def shortened(self) -> Tensor: ...  # [B] bool, the utterance was too long and is spoken faster
+    def shortened(self) -> Tensor: ...  # [B] bool, True where an utterance was too long and is spoken faster
 
 
 class AcousticModel(Protocol):
-    """Phones to a mel, a torch.nn.Module. An utterance gives the same mel alone and in any batch."""
+    """A torch.nn.Module from phones to a mel. An utterance's mel does not depend on the rest of its batch."""
 
     num_speakers: int
 
@@ -41,13 +41,13 @@ class AcousticModel(Protocol):
         energy_control: float,
         duration_control: float,
     ) -> AcousticOutput:
-        """Speaks.
+        """Predicts the mels of a batch.
 
         Args:
             phone_ids: [B, S] int64, 0 on padding.
             phone_lengths: [B] int64.
-            speaker_id: [B] int64; None where there is one speaker.
-            pitch_control, energy_control, duration_control: factors on what the model predicts.
+            speaker_id: [B] int64; None if the model has one speaker.
+            pitch_control, energy_control, duration_control: factors on the predicted values.
         """
 
     def to(self, device: torch.device | str) -> "AcousticModel": ...
@@ -58,17 +58,20 @@ class AcousticModel(Protocol):
 
 
 def load_acoustic_model(experiment: Experiment) -> tuple[AcousticModel, MelSettings]:
-    """Loads the newest checkpoint, or the one whose folder was given; and the mel that it makes.
+    """Loads the given checkpoint, or the newest one if the folder is an experiment.
+
+    Returns:
+        The model, and the settings of the mel that it predicts.
 
     Raises:
-        UserError: there is no checkpoint, or its weights do not fit.
+        UserError: there is no checkpoint, or its weights do not match the model.
     """
     loaded: tuple[AcousticModel, MelSettings] = resolve(find_model(experiment.model_type).load)(experiment)
     return loaded
 
 
 def own_weights(experiment: Experiment) -> Path:
-    """The weights of an experiment of this toolkit: of the folder that was given, or of the newest checkpoint.
+    """Returns the weights file of an experiment of this toolkit: of the given checkpoint, or of the newest one.
 
     Raises:
         UserError: there is no checkpoint.

@@ -1,4 +1,4 @@
-"""Texts of any length -> pieces that the model speaks in one go, with the pauses between them. Needs no PyTorch."""
+"""Splits texts of any length into pieces that the model speaks in one pass, with pauses between. Needs no PyTorch."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from text.symbols import UnknownSymbolError
 from utils.errors import UserError
 from utils.logging import logger
 
-CLAUSE_PAUSE, SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.1, 0.2, 0.6  # seconds, after the pause that the model makes itself
+CLAUSE_PAUSE, SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.1, 0.2, 0.6  # seconds, added to the pause that the model predicts
 MAX_CHARS, MIN_CHARS = 300, 60
-# English takes about 6 frames of 256 / 22,050 s a character; slow speakers and spelled-out numbers take more.
+# English takes about 6 frames of 256 / 22,050 s per character; slow speakers and spelled-out numbers take more.
 SECONDS_A_CHAR = 0.1
 
 _SENTENCE_END = re.compile(r"""[.?!…]["'”’»)\]}]*\s*$""")
@@ -25,39 +25,42 @@ class Piece(NamedTuple):
     """A part of a text that the model speaks in one pass."""
 
     phone_ids: list[int]
-    pause_after: float  # seconds of silence before the next piece; 0 after a text's last
+    pause_after: float  # seconds of silence before the next piece; 0 after the last piece of a text
 
 
 class TextReader:
-    """Texts to pieces, for one experiment: its lexicon, its symbols, its limit of frames."""
+    """Turns texts into pieces with the lexicon, the symbols and the frame limit of one experiment."""
 
     def __init__(self, experiment: Experiment, duration_control: float = 1.0) -> None:
         """Loads the front end.
 
         Args:
-            experiment: with the model that is to speak.
-            duration_control: slow speech needs shorter pieces.
+            experiment: the experiment whose model will speak the pieces.
+            duration_control: factor on the durations; slow speech needs shorter pieces.
 
         Raises:
-            UserError: the experiment's lexicon is there but cannot be used.
+            UserError: the experiment has a lexicon that cannot be used.
         """
         self.experiment = experiment
         mel = experiment.preprocess
         seconds = experiment.model.max_seq_len * mel.hop_size / mel.sample_rate
-        fitting = int(seconds / SECONDS_A_CHAR / max(duration_control, 1.0))
-        self.max_chars = max(MIN_CHARS, min(MAX_CHARS, fitting))
-        lexicon = experiment.root / "lexicon.txt"  # stage 2 keeps the one that the features were made with
+        char_limit = int(seconds / SECONDS_A_CHAR / max(duration_control, 1.0))
+        self.max_chars = max(MIN_CHARS, min(MAX_CHARS, char_limit))
+        lexicon = experiment.root / "lexicon.txt"  # stage 2 copies the one that the features were made with
         try:
             self.frontend = Frontend(lexicon if lexicon.is_file() else None)
         except LexiconError as error:
             raise UserError(str(error), 2) from None
 
     def read(self, text: str, utt_id: str) -> list[Piece]:
-        """Splits, normalizes and pronounces a text; what cannot be spoken in it is named in warnings.
+        """Splits, normalizes and pronounces a text; warns about parts that cannot be spoken.
 
         Args:
-            text: of any length.
-            utt_id: for the warnings.
+            text: text of any length.
+            utt_id: named in warnings and errors.
+
+        Returns:
+            At least one piece.
 
         Raises:
             UserError: nothing in the text can be spoken, or a phone in braces is unknown.
@@ -76,7 +79,7 @@ class TextReader:
         return [*pieces[:-1], pieces[-1]._replace(pause_after=0.0)]
 
     def _pieces(self, part: str, warnings: list[str]) -> Iterator[Piece]:
-        """One piece; more where its numbers, spelled out, exceed the model's limit; none where nothing can be said."""
+        """Yields one piece; several if spelled-out numbers exceed the model's limit; none if nothing can be spoken."""
         try:
             pronunciation = self.frontend.pronounce(part)
         except UnpronounceableError:

@@ -1,4 +1,4 @@
-"""Speech from texts: pieces -> acoustic model -> mel -> vocoder -> one waveform a text."""
+"""Speech from texts: pieces -> acoustic model -> mel -> vocoder -> one waveform per text."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -18,17 +18,17 @@ from modules.griffin_lim import GriffinLim
 from utils.errors import UserError
 from utils.logging import logger
 
-# Padded phones a batch: on a GPU enough to fill it, on a CPU so few that a batch stays in its caches.
+# Padded phones per batch: enough to fill a GPU, few enough to stay in the caches of a CPU.
 MAX_PHONES = {"cuda": 6000, "cpu": 600}
-MAX_VOCODER_FRAMES = 12_000  # padded frames that the vocoder gets at once: V1 then takes about 5 GB
-# Pieces that are sorted by length together. Texts are finished and written window by window.
+MAX_VOCODER_FRAMES = 12_000  # padded frames per vocoder batch: V1 then takes about 5 GB
+# Pieces that are sorted by length together. Texts are completed window by window.
 WINDOW = 512
 
 Vocoder = Callable[[Tensor, Tensor], list[Tensor]]
 
 
 class Controls(NamedTuple):
-    """Factors on what the model predicts: pitch and energy as z-scores, durations in frames."""
+    """Factors on the predictions: pitch and energy as z-scores, durations in frames."""
 
     pitch: float = 1.0
     energy: float = 1.0
@@ -47,42 +47,45 @@ class Script(NamedTuple):
 
 
 class Speech(NamedTuple):
-    """A text spoken."""
+    """A spoken text."""
 
     utt_id: str
     wav: np.ndarray  # float32 [N]
-    mel: np.ndarray  # float32 [T, n_mel], the pauses between pieces left out
+    mel: np.ndarray  # float32 [T, n_mel], without the pauses between pieces
 
 
 class Synthesizer:
-    """An acoustic model and a vocoder that fit together. A text sounds the same alone and in any batch."""
+    """An acoustic model and a vocoder for the same mel. The speech of a text does not depend on its batch."""
 
     def __init__(self, model: AcousticModel, mel: MelSettings, vocoder: Vocoder, device: torch.device | str) -> None:
         """Moves the model to the device.
 
         Args:
-            model.
-            mel: its mel.
+            model: acoustic model.
+            mel: settings of the mel that it predicts.
             vocoder: modules.griffin_lim or models.vocoder, on the device.
-            device.
+            device: where to compute.
         """
         self.model = model.to(device).eval().requires_grad_(False)
         self.mel, self.vocoder, self.device = mel, vocoder, torch.device(device)
 
     @property
     def num_speakers(self) -> int:
-        """Speakers that the model knows."""
+        """Number of speakers of the acoustic model."""
         return self.model.num_speakers
 
     def speak(self, utterances: Sequence[Script], controls: Controls = NEUTRAL) -> Iterator[Speech]:
-        """Speaks texts, in batches of similar length; they come in no particular order.
+        """Speaks texts in batches of similar length.
 
         Args:
-            utterances: each with at least one piece.
+            utterances: texts, each with at least one piece.
             controls: factors on the predictions.
 
+        Yields:
+            The speech of each text, in no particular order.
+
         Raises:
-            UserError: the model made samples that are not numbers.
+            UserError: the output contains NaN or infinite samples.
         """
         for window in _windows(utterances):
             pieces = [(n, k) for n, utterance in enumerate(window) for k in range(len(utterance.pieces))]
@@ -100,12 +103,12 @@ class Synthesizer:
     def _batches(
         self, pieces: list[tuple[int, int]], window: Sequence[Script], duration_control: float
     ) -> Iterator[list[tuple[int, int]]]:
-        """Cuts pieces, shortest first, into batches with a limit on padded phones; slow speech makes more frames."""
-        most = MAX_PHONES.get(self.device.type, MAX_PHONES["cpu"]) / max(duration_control, 1.0)
+        """Groups pieces, sorted by length, into batches of limited padded phones; fewer for slow speech."""
+        max_phones = MAX_PHONES.get(self.device.type, MAX_PHONES["cpu"]) / max(duration_control, 1.0)
         batch: list[tuple[int, int]] = []
         for key in pieces:
             longest = len(window[key[0]].pieces[key[1]].phone_ids)
-            if batch and longest * (len(batch) + 1) > most:
+            if batch and longest * (len(batch) + 1) > max_phones:
                 yield batch
                 batch = []
             batch.append(key)
@@ -116,7 +119,7 @@ class Synthesizer:
     def _speak_batch(
         self, batch: list[tuple[int, int]], window: Sequence[Script], controls: Controls
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Waveform [N] and mel [T, n_mel] of each piece."""
+        """Yields the waveform [N] and the mel [T, n_mel] of each piece."""
         ids = [torch.tensor(window[n].pieces[k].phone_ids) for n, k in batch]
         speakers = [window[n].speaker_id for n, _ in batch]
         lengths = torch.tensor([len(row) for row in ids])
@@ -135,7 +138,7 @@ class Synthesizer:
             if shortened:
                 logger.warning("%s: longer than the model's %d frames: spoken faster", window[n].utt_id, max(frames))
             elif num_frames == 1 and num_phones > 1:
-                logger.warning("%s: the durations sum to nothing: a single frame was made", window[n].utt_id)
+                logger.warning("%s: all predicted durations are zero: only one frame was produced", window[n].utt_id)
         rows = max(1, MAX_VOCODER_FRAMES // max(frames))
         for start in range(0, len(batch), rows):
             mel, mel_lengths = output.mel_postnet[start : start + rows], output.mel_lengths[start : start + rows]
@@ -143,35 +146,38 @@ class Synthesizer:
                 yield wav.float().cpu().numpy(), mel[row, : frames[start + row]].float().cpu().numpy()
 
     def _join(self, utterance: Script, parts: list[tuple[np.ndarray, np.ndarray]]) -> Speech:
-        """One waveform of all pieces of a text, with the pauses between them."""
+        """Joins the pieces of a text, with the pauses between them."""
         waves: list[np.ndarray] = []
         for piece, (wav, _) in zip(utterance.pieces, parts, strict=True):
             waves += [wav, np.zeros(round(piece.pause_after * self.mel.sample_rate), np.float32)]
         joined = np.concatenate(waves)
         if not np.isfinite(joined).all():
-            raise UserError(f"{utterance.utt_id}: the model made samples that are not numbers: its training went wrong")
+            raise UserError(
+                f"{utterance.utt_id}: the model produced samples that are not numbers: its training went wrong"
+            )
         return Speech(utterance.utt_id, joined, np.concatenate([mel for _, mel in parts]))
 
 
 def load_synthesizer(
     experiment: Experiment, vocoder_dir: Path | None, device: torch.device | str | None = None
 ) -> Synthesizer:
-    """Loads the newest checkpoint, or the one whose folder was given, and the vocoder.
+    """Loads the given checkpoint, or the newest one if the folder is an experiment, and the vocoder.
 
     Args:
-        experiment: what to load.
-        vocoder_dir: in any layout that `load_vocoder` takes; None: Griffin-Lim.
-        device: None: the first GPU where there is one.
+        experiment: the acoustic model's experiment.
+        vocoder_dir: a folder in any layout that `load_vocoder` takes; None: Griffin-Lim.
+        device: where to compute; None: the first GPU if there is one, else the CPU.
 
     Raises:
-        UserError: there is no checkpoint, weights do not fit, or the vocoder was trained on another mel.
+        UserError: there is no checkpoint, the weights do not match, or the vocoder was trained on a different mel.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model, mel = load_acoustic_model(experiment)
     if vocoder_dir is None:
         logger.warning(
-            "no --vocoder_dir: Griffin-Lim makes the sound, understandable but metallic. For a natural sound give the "
-            "folder of a HiFi-GAN trained on the same mel, for example jik876's LJ_FT_T2_V1 or amphion/hifigan_ljspeech"
+            "no --vocoder_dir: using Griffin-Lim, which sounds understandable but metallic. For a natural sound, pass "
+            "the folder of a HiFi-GAN trained on the same mel, for example jik876's LJ_FT_T2_V1 or "
+            "amphion/hifigan_ljspeech"
         )
         return Synthesizer(model, mel, GriffinLim(**asdict(mel)).to(device), device)
     vocoder = load_vocoder(vocoder_dir, device)
@@ -180,7 +186,7 @@ def load_synthesizer(
 
 
 def _windows(utterances: Sequence[Script]) -> Iterator[Sequence[Script]]:
-    """Consecutive texts of about WINDOW pieces together, so that memory does not grow with their number."""
+    """Yields runs of consecutive texts with about WINDOW pieces each, so memory does not grow with their number."""
     start = count = 0
     for end, utterance in enumerate(utterances):
         count += len(utterance.pieces)

@@ -44,7 +44,7 @@ def test_lengths_and_directions_are_the_first_dimensions_also_of_transposed_conv
 def test_normed_twice_is_refused():
     model = generator()
     add_weight_norm(model)
-    with pytest.raises(ValueError, match="conv_pre is parametrized already"):
+    with pytest.raises(ValueError, match="conv_pre is already parametrized"):
         add_weight_norm(model)
 
 

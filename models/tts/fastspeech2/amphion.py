@@ -26,7 +26,7 @@ _EXPECTED = (
     "model.safetensors or pytorch_model.bin"
 )
 
-# Ours -> Amphion's, applied in order; `qkv` stands for three tensors there.
+# Our names -> Amphion's, applied in order; `qkv` is three tensors there.
 _RENAMES = (
     (r"^embedding\.", "encoder.src_word_emb."),
     (r"^speaker_embedding\.", "speaker_emb."),
@@ -43,34 +43,34 @@ _RENAMES = (
     (r"^postnet\.norms\.(\d+)\.", r"postnet.convolutions.\1.1."),
 )
 _STATISTICS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")  # not in Amphion's checkpoints
-_TABLES = ("encoder.position_enc", "decoder.position_enc")  # in them, but computed here
+_TABLES = ("encoder.position_enc", "decoder.position_enc")  # in Amphion's checkpoints, but computed here
 
 
 class AmphionFastSpeech2(NamedTuple):
-    """A published model and what inference needs to know of it."""
+    """A published model with the settings that inference needs."""
 
     model: FastSpeech2  # in eval mode, on the CPU
     mel: MelSettings
-    stats: FeatureStats | None  # None: the folder has no statistics.json, so that pitch is known as z-scores only
-    step: int | None  # of the checkpoint; None where its folder's name does not say
+    stats: FeatureStats | None  # None: the folder has no statistics.json, so pitch is known only as z-scores
+    step: int | None  # of the checkpoint; None if the name of its folder does not contain it
     checkpoint_dir: Path
 
 
 def load_amphion(folder: str | Path) -> AmphionFastSpeech2:
-    """Loads a published FastSpeech2, its padding leak included (`mask_padding` false).
+    """Loads a published FastSpeech2, including its padding leak (`mask_padding` false).
 
-    Of `args.json` only the shape of the model, the mel settings and the name of the dataset are read: no path in it is
-    followed. The limit of 1,000 frames does not apply: positions are computed, not stored.
+    From `args.json`, only the shape of the model, the mel settings and the name of the dataset are read: no path in it
+    is followed. The limit of 1,000 frames does not apply: positions are computed, not stored.
 
     Args:
         folder: the published folder, its `checkpoint` folder, or one checkpoint in that.
 
     Returns:
-        The model and what inference needs.
+        The model in eval mode and the settings that inference needs.
 
     Raises:
-        UserError: the folder lacks something, a file cannot be read, or the weights do not fit `args.json`: every
-            missing, extra and misshapen tensor is listed.
+        UserError: a file is missing or cannot be read, or the weights do not match `args.json`: every missing, extra
+            and misshapen tensor is listed.
     """
     root, checkpoint_dir = _find_checkpoint(Path(folder))
     args = _read_json5(root / "args.json")
@@ -81,7 +81,7 @@ def load_amphion(folder: str | Path) -> AmphionFastSpeech2:
     speakers = state.get("speaker_emb.weight")
     placeholder = FeatureStats(0.0, 1.0, -1.0, 1.0, 0.0, 1.0, -1.0, 1.0)  # the bins come from the checkpoint
     num_speakers = 1 if speakers is None else len(speakers)
-    # Amphion's embedding has a row more than there are symbols.
+    # Amphion's embedding has one row more than there are symbols.
     model = FastSpeech2(config, len(AMPHION_SYMBOLS) + 1, mel.n_mel, num_speakers, placeholder)
     weights = _our_weights(state, model, weights_path)
     stats = _read_stats(root, args, weights)
@@ -94,7 +94,7 @@ def load_amphion(folder: str | Path) -> AmphionFastSpeech2:
 
 
 def amphion_names(name: str) -> tuple[str, ...]:
-    """Our name of a tensor -> Amphion's: three names where ours is the three stacked, none where Amphion has none."""
+    """Returns Amphion's names of one of our tensors: three if ours stacks three, none if Amphion has no such tensor."""
     if name in _STATISTICS:
         return ()
     for pattern, replacement in _RENAMES:
@@ -103,7 +103,7 @@ def amphion_names(name: str) -> tuple[str, ...]:
 
 
 def _find_checkpoint(folder: Path) -> tuple[Path, Path]:
-    """The folder that holds args.json, and the checkpoint meant: the newest, unless `folder` is one itself."""
+    """Returns the folder with args.json, and the checkpoint: `folder` if it is one, else the newest."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; {_EXPECTED}", exit_code=2)
     folder = folder.absolute()
@@ -139,19 +139,19 @@ def _read_json5(path: Path) -> dict[str, Any]:
 
 
 def _read_config(args: Mapping[str, Any], path: Path) -> tuple[FastSpeech2Config, MelSettings]:
-    """The keys that matter; what Amphion leaves out has the same defaults here. All other keys are Amphion's own."""
+    """Reads the keys that this toolkit shares with Amphion; keys that Amphion omits have the same defaults here."""
 
     def known(section: object, dataclass: Any) -> dict[str, Any]:
         names = {field.name for field in dataclasses.fields(dataclass)}
         return {key: value for key, value in section.items() if key in names} if isinstance(section, dict) else {}
 
-    given = args.get("model")
-    given = given if isinstance(given, dict) else {}
+    model_args = args.get("model")
+    model_args = model_args if isinstance(model_args, dict) else {}
     model: dict[str, Any] = {"mask_padding": False}
     for field in dataclasses.fields(FastSpeech2Config):
         if dataclasses.is_dataclass(field.type) and field.name != "postnet":  # Amphion's PostNet has one shape
-            model[field.name] = known(given.get(field.name), field.type)
-    # The bins are in the checkpoint, whichever way they were made.
+            model[field.name] = known(model_args.get(field.name), field.type)
+    # The checkpoint holds the bins, however they were computed.
     model["variance_embedding"].update(pitch_quantization="linear", energy_quantization="linear")
     preprocess = known(args.get("preprocess"), MelSettings)
     try:
@@ -163,18 +163,18 @@ def _read_config(args: Mapping[str, Any], path: Path) -> tuple[FastSpeech2Config
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, without the prefix that training on several GPUs leaves."""
+    """Reads the tensors of a file and strips the name prefix that multi-GPU training adds."""
     state = strip_module_prefix(read_weights(path))
     if not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: must hold tensors by name and nothing else", exit_code=2)
+        raise UserError(f"{path}: must contain named tensors and nothing else", exit_code=2)
     return state
 
 
 def _our_weights(state: Mapping[str, Tensor], model: FastSpeech2, path: Path) -> dict[str, Tensor]:
-    """The tensors under our names.
+    """Renames the tensors to our names.
 
     Raises:
-        UserError: names every tensor that is missing, extra or misshapen.
+        UserError: tensors are missing, extra or misshapen; the message names every one.
     """
     expected = {name: (amphion_names(name), tensor.shape) for name, tensor in model.state_dict().items()}
     known = {amphion_name for names, _ in expected.values() for amphion_name in names}
@@ -194,16 +194,18 @@ def _our_weights(state: Mapping[str, Tensor], model: FastSpeech2, path: Path) ->
             weights[name] = torch.cat([state[key] for key in amphion]) if len(amphion) > 1 else state[amphion[0]]
     if problems:
         raise UserError(
-            f"{path}: the weights do not fit the model that args.json describes:\n  " + "\n  ".join(problems), 2
+            f"{path}: the weights do not match the model that args.json describes:\n  " + "\n  ".join(problems), 2
         )
     return weights
 
 
 def _read_stats(root: Path, args: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FeatureStats | None:
-    """Mean and standard deviation from the statistics files, the range from the bins; None without the files."""
+    """Reads mean and standard deviation from the statistics files, the range from the bins; None without the files."""
     dataset = args.get("dataset")
     name = dataset[0] if isinstance(dataset, list) and dataset else None
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w .-]*", name):  # a plain name: no way out of the folder
+    if not isinstance(name, str) or not re.fullmatch(
+        r"\w[\w .-]*", name
+    ):  # a plain name, so the path stays inside the folder
         return None
     values: dict[str, float] = {}
     for feature, part in (("pitch", "phone_pitches"), ("energy", "phone_energys")):

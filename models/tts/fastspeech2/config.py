@@ -1,4 +1,4 @@
-"""The sections of exp_config.json that FastSpeech 2 reads."""
+"""Sections of exp_config.json for FastSpeech 2."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,7 +87,7 @@ class PostNetConfig(Section):
 class FastSpeech2Config(Section):
     """The model section for model_type "FastSpeech2"."""
 
-    max_seq_len: int = 4000  # frames (46 s at the default hop): no longer mel is trained on or made in one piece
+    max_seq_len: int = 4000  # frames (46 s at the default hop): limit of a mel in training and of a piece in synthesis
     mask_padding: bool = True  # false: padding leaks into a batch's shorter rows, as in Amphion's published models
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     variance_predictor: VariancePredictorConfig = field(default_factory=VariancePredictorConfig)
@@ -112,9 +112,9 @@ class LRSchedulerConfig(Section):
 class FastSpeech2TrainConfig(TrainConfig):
     """Stage 2 of FastSpeech 2."""
 
-    max_batch_frames: int | None = None  # mel frames per batch and process, padding counted; null: batch_size decides
+    max_batch_frames: int | None = None  # mel frames per batch and process, with padding; null: batch_size decides
     lr_scheduler: LRSchedulerConfig = field(default_factory=LRSchedulerConfig)
-    mel_loss_weight: float = 1.0  # of the mel before the PostNet, and of the one after it
+    mel_loss_weight: float = 1.0  # applies to the mel before and after the PostNet
     duration_loss_weight: float = 1.0
     pitch_loss_weight: float = 1.0
     energy_loss_weight: float = 1.0

@@ -1,4 +1,4 @@
-"""The features of stage 1 as batches for FastSpeech 2."""
+"""Loads the features of stage 1 as batches for FastSpeech 2."""
 
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -16,9 +16,9 @@ from utils.shards import ShardReader
 
 
 class FastSpeech2Batch(NamedTuple):
-    """Shapes: B utterances, S phones, T mel frames; padding is 0."""
+    """A batch of B utterances of up to S phones and T mel frames; padding is 0."""
 
-    rows: Tensor  # [B] int64, rows of the data set's manifest
+    rows: Tensor  # [B] int64, rows of the split's manifest
     phone_ids: Tensor  # [B, S] int64
     phone_lengths: Tensor  # [B] int64
     durations: Tensor  # [B, S] int64, frames
@@ -29,27 +29,27 @@ class FastSpeech2Batch(NamedTuple):
     speaker_id: Tensor  # [B] int64
 
     def widened(self, num_phones: int, num_frames: int) -> "FastSpeech2Batch":
-        """The same utterances with more padding: S and T are then these."""
+        """Returns the same utterances padded to S = `num_phones` and T = `num_frames`."""
         names = ("phone_ids", "durations", "pitch", "energy")
         by_phone = {name: _widened(getattr(self, name), num_phones) for name in names}
         return self._replace(mel=_widened(self.mel, num_frames), **by_phone)
 
 
 def _widened(x: Tensor, length: int) -> Tensor:
-    """[B, L, ...] -> [B, length, ...], with 0 behind; in pinned memory where it was there."""
+    """[B, L, ...] -> [B, length, ...], padded with 0; pinned if `x` is pinned."""
     wide = torch.zeros(len(x), length, *x.shape[2:], dtype=x.dtype, device=x.device, pin_memory=x.is_pinned())
     wide[:, : x.shape[1]] = x
     return wide
 
 
 class FastSpeech2Dataset(torch.utils.data.Dataset):
-    """One split of a corpus. Reads an utterance's features from its shard when it is asked for (memory-mapped)."""
+    """One split of a corpus. Each item reads an utterance's features from its memory-mapped shard."""
 
     def __init__(self, data_dir: Path, split: str) -> None:
-        """Reads the manifest and the tables.
+        """Reads the manifest, the symbols, the speakers and the statistics.
 
         Args:
-            data_dir: the folder that stage 1 wrote.
+            data_dir: data folder of stage 1.
             split: "train", "valid", "test" or "golden_test".
 
         Raises:
@@ -71,10 +71,10 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> FastSpeech2Batch:
-        """One utterance, in the fields of a batch without their first dimension."""
+        """Returns one utterance as a batch without its first dimension."""
         row, stats = self.rows[index], self.stats
         durations = self._read(row, "durations").long()
-        spoken = durations > 0  # a mark that takes no time has neither pitch nor energy: it gets the mean
+        spoken = durations > 0  # a symbol of no duration has neither pitch nor energy: it gets the mean
         pitch = (self._read(row, "phone_pitch") - stats.pitch_mean) / stats.pitch_std
         energy = (self._read(row, "phone_energy") - stats.energy_mean) / stats.energy_std
         return FastSpeech2Batch(
@@ -91,12 +91,12 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that `on_device` takes there."""
+        """Device memory, in bytes, that `on_device` takes."""
         mels = sum(row["num_frames"] for row in self.rows) * self[0].mel.shape[1] * 4
         return mels + sum(len(row["phones"]) for row in self.rows) * (8 + 8 + 4 + 4)
 
     def on_device(self, device: torch.device) -> "ResidentFeatures":
-        """Reads all features, once, into the memory of a device."""
+        """Copies all features into the memory of a device."""
         return ResidentFeatures(self, device)
 
     def _read(self, row: AcousticRow, feature: str) -> Tensor:
@@ -104,14 +104,14 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
 
 class ResidentFeatures:
-    """A data set in the memory of a device: 2.4 GB for LJSpeech's mels."""
+    """All features of a split in the memory of a device: 2.4 GB for LJSpeech's mels."""
 
     def __init__(self, dataset: FastSpeech2Dataset, device: torch.device) -> None:
-        """Reads all features.
+        """Copies the features of every utterance to the device.
 
         Args:
-            dataset: at least one utterance.
-            device: of the features.
+            dataset: a split with at least one utterance.
+            device: where the features are kept.
         """
         self.device = device
         phones, frames = [len(row["phones"]) for row in dataset.rows], dataset.lengths
@@ -133,7 +133,7 @@ class ResidentFeatures:
         self.speaker_id = torch.stack(speakers)
 
     def batch(self, chosen: list[int]) -> FastSpeech2Batch:
-        """The utterances of these rows, as `collate` pads them; see `ResidentData.batch`."""
+        """Returns the utterances of these rows, padded as by `collate`; see `ResidentData.batch`."""
         index = torch.tensor(chosen)
         phone_lengths, mel_lengths = self.phone_lengths[index], self.mel_lengths[index]
         rows = index.to(self.device, non_blocking=True)
@@ -148,7 +148,7 @@ class ResidentFeatures:
 
 
 def read_stats(folder: Path) -> FeatureStats:
-    """The pitch and energy statistics of a data or experiment folder.
+    """Reads the pitch and energy statistics of a data folder or an experiment.
 
     Raises:
         UserError: stats.json is missing or damaged.
@@ -157,4 +157,4 @@ def read_stats(folder: Path) -> FeatureStats:
     try:
         return FeatureStats(**{f"{name}_{key}": float(stats[name][key]) for name in stats for key in stats[name]})
     except (TypeError, ValueError):
-        raise UserError(f"{folder / 'stats.json'} is damaged: it must hold the statistics of stage 1") from None
+        raise UserError(f"{folder / 'stats.json'} is damaged: it must contain the statistics of stage 1") from None

@@ -1,4 +1,4 @@
-"""Loads a trained FastSpeech 2 for stage 3: of this toolkit, or published by Amphion."""
+"""Loads a trained FastSpeech 2 for stage 3: from an experiment of this toolkit, or as published by Amphion."""
 
 from config.schema import MelSettings
 from models.tts.experiment import Experiment
@@ -11,21 +11,21 @@ from utils.logging import logger
 
 
 def load_fastspeech2(experiment: Experiment) -> tuple[FastSpeech2, MelSettings]:
-    """See `models.tts.load.load_acoustic_model`."""
+    """Implements `models.tts.load.load_acoustic_model` for FastSpeech 2."""
     if not experiment.published:
         return load_own_model(experiment), experiment.preprocess.mel
     amphion = load_amphion(experiment.folder)
     logger.info("speaking with %s (step %s)", amphion.checkpoint_dir, amphion.step)
-    # A mask gives each row of a batch what the published model gives it alone.
+    # With a mask, each row of a batch gets the mel that the published model predicts for it in a batch of one.
     amphion.model.mask_padding = amphion.model.variance_adaptor.mask_padding = True
     return amphion.model, amphion.mel
 
 
 def load_own_model(experiment: Experiment) -> FastSpeech2:
-    """The model of an experiment of this toolkit.
+    """Loads the model of an experiment of this toolkit.
 
     Raises:
-        UserError: there is no checkpoint, or its weights do not fit.
+        UserError: there is no checkpoint, or its weights do not match the model.
     """
     weights = own_weights(experiment)
     num_speakers, n_mel = len(experiment.speakers), experiment.preprocess.n_mel

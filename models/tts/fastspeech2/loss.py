@@ -1,4 +1,4 @@
-"""The training loss of FastSpeech 2 (arXiv:2006.04558, sec. 2.2, with the PostNet's mel as in Amphion)."""
+"""Training loss of FastSpeech 2 (arXiv:2006.04558, sec. 2.2, with the PostNet's mel as in Amphion)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -27,7 +27,7 @@ class Targets(Protocol):
 
 
 class LossWeights(NamedTuple):
-    """Factors in the total loss."""
+    """Factors of the parts of the total loss."""
 
     mel: float = 1.0  # before and after the PostNet
     duration: float = 1.0
@@ -44,13 +44,13 @@ def fastspeech2_loss(
     counts: Mapping[str, Tensor] | None = None,
     weights: LossWeights = EQUAL,
 ) -> dict[str, Tensor]:
-    """L1 of both mels, squared errors of pitch, energy and log(duration + 1): means without padding.
+    """Computes L1 of both mels and squared errors of pitch, energy and log(duration + 1), as means without padding.
 
     Args:
-        output: of the model, with the durations of the batch.
+        output: the model's output for the durations of the batch.
         batch: targets.
-        counts: "frames" and "phones" to take the means over; None: the batch's own.
-        weights: of the parts in "total".
+        counts: "frames" and "phones", the divisors of the means; None: those of the batch.
+        weights: factors of the parts in "total".
 
     Returns:
         Scalars, float32: "mel", "mel_postnet", "duration", "pitch", "energy" and their weighted sum "total".

@@ -14,9 +14,9 @@ from modules.variance_adaptor import VarianceAdaptor, quantization_boundaries
 
 
 class FeatureStats(NamedTuple):
-    """Phone-level statistics of the training split: pitch in Hz, energy in its own unit.
+    """Phone-level statistics of the training split: pitch in Hz, energy in the unit of its feature.
 
-    `*_min` and `*_max` are of the z-scored values: they bound the quantization bins.
+    `*_min` and `*_max` are z-scores: they bound the quantization bins.
     """
 
     pitch_mean: float
@@ -30,25 +30,25 @@ class FeatureStats(NamedTuple):
 
 
 class FastSpeech2Output(NamedTuple):
-    """Output of the model; B utterances, S phones, T frames."""
+    """Output of the model for B utterances of up to S phones and T frames."""
 
     mel: Tensor  # [B, T, n_mel] float32, before the PostNet
-    mel_postnet: Tensor  # [B, T, n_mel] float32, the result
+    mel_postnet: Tensor  # [B, T, n_mel] float32, the final mel
     log_durations: Tensor  # [B, S] float32, predicted log(d + 1)
-    pitch: Tensor  # [B, S] float32, predicted z-scores, control applied where they were used
-    energy: Tensor  # [B, S] float32, predicted z-scores, control applied where they were used
+    pitch: Tensor  # [B, S] float32, predicted z-scores, times pitch_control if no pitch was given
+    energy: Tensor  # [B, S] float32, predicted z-scores, times energy_control if no energy was given
     durations: Tensor  # [B, S] int64, frames used
     mel_lengths: Tensor  # [B] int64
     phone_padding_mask: Tensor  # [B, S] bool, True = padding
     mel_padding_mask: Tensor  # [B, T] bool, True = padding
-    shortened: Tensor  # [B] bool, predicted durations exceeded max_seq_len and were scaled down to it
+    shortened: Tensor  # [B] bool, True where predicted durations exceeded the frame limit and were scaled down
 
 
 class FastSpeech2(nn.Module):
-    """Phones to a mel spectrogram, all frames at once.
+    """Predicts a mel spectrogram from phones, all frames in parallel.
 
-    An utterance gives the same mel alone and in any batch. With `config.mask_padding` false, the padding leaks into the
-    predictors and the PostNet, as in the model whose weights Amphion published.
+    The mel of an utterance does not depend on the rest of its batch. With `config.mask_padding` false, the padding
+    leaks into the predictors and the PostNet, as in the model whose weights Amphion published.
     """
 
     pitch_mean: Tensor
@@ -59,17 +59,17 @@ class FastSpeech2(nn.Module):
     def __init__(
         self, config: FastSpeech2Config, num_symbols: int, n_mel: int, num_speakers: int, stats: FeatureStats
     ) -> None:
-        """Builds the model.
+        """Builds the layers and derives the quantization bins from `stats`.
 
         Args:
-            config: the model section.
-            num_symbols: symbols, padding (id 0) included.
+            config: model section.
+            num_symbols: number of symbols, including padding (id 0).
             n_mel: mel bands.
-            num_speakers: speakers; with more than one, each has an embedding.
-            stats: of pitch and energy; they set the quantization bins and travel in the state dict.
+            num_speakers: number of speakers; if more than one, each has an embedding.
+            stats: statistics of pitch and energy; the state dict contains the bins, means and standard deviations.
 
         Raises:
-            ValueError: `stats` cannot be quantized as the config says.
+            ValueError: the features cannot be quantized on the scale in `config`.
         """
         super().__init__()
         transformer, predictor, variance = config.transformer, config.variance_predictor, config.variance_embedding
@@ -125,10 +125,10 @@ class FastSpeech2(nn.Module):
         energy_control: float = 1.0,
         duration_control: float = 1.0,
     ) -> FastSpeech2Output:
-        """Speaks; what is given replaces what the model would predict (in training, all three features).
+        """Predicts the mels of a batch; given durations, pitch and energy replace the predictions (in training, all).
 
-        Where durations are predicted, every utterance gets at least one frame, and one that would exceed max_seq_len
-        (or `num_frames`) is scaled down to fit: `shortened` then says so.
+        If durations are predicted, every utterance gets at least one frame. An utterance that would exceed max_seq_len
+        (or `num_frames`) is scaled down to fit and marked in `shortened`.
 
         Args:
             phone_ids: [B, S] int64, 0 on padding.
@@ -136,9 +136,9 @@ class FastSpeech2(nn.Module):
             durations: [B, S] int64 frames, 0 on padding.
             pitch: [B, S] float32 z-scores.
             energy: [B, S] float32 z-scores.
-            speaker_id: [B] int64; needed where there is more than one speaker, ignored where there is one.
-            num_frames: T, the padded number of frames. Given, the forward pass never waits for the device, and the
-                durations are not checked. None: the longest row's.
+            speaker_id: [B] int64; required if the model has more than one speaker, else ignored.
+            num_frames: T, the padded number of frames. If given, the forward pass never waits for the device, and the
+                durations are not checked. None: the frames of the longest row.
             pitch_control: factor on the predicted pitch (z-scores).
             energy_control: factor on the predicted energy (z-scores).
             duration_control: factor on the predicted durations.
@@ -147,8 +147,8 @@ class FastSpeech2(nn.Module):
             Mels and predictions; float32 also under autocast.
 
         Raises:
-            ValueError: S or T exceeds max_seq_len, `speaker_id` is missing, or a given duration is negative (looked at
-                only where `num_frames` is None).
+            ValueError: S or T exceeds max_seq_len, `speaker_id` is missing, or a given duration is negative (checked
+                only if `num_frames` is None).
         """
         phone_padding_mask = padding_mask(phone_lengths, phone_ids.size(1))
         x = self.encoder(self.positions(self.embedding(phone_ids)), phone_padding_mask)
@@ -187,11 +187,11 @@ class FastSpeech2(nn.Module):
         )
 
     def pitch_in_hz(self, pitch: Tensor) -> Tensor:
-        """Pitch in Hz from z-scores, any shape."""
+        """Converts pitch from z-scores to Hz, any shape."""
         return pitch * self.pitch_std + self.pitch_mean
 
 
 def _range(stats: FeatureStats, feature: str) -> tuple[float, float, float, float]:
-    """min, max, mean and std of one feature."""
+    """Returns min, max, mean and std of one feature."""
     minimum, maximum, mean, std = (getattr(stats, f"{feature}_{name}") for name in ("min", "max", "mean", "std"))
     return minimum, maximum, mean, std

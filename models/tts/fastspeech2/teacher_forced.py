@@ -1,4 +1,4 @@
-"""FastSpeech 2 with the recording's durations, pitch and energy: its mel then matches the recording frame by frame."""
+"""Runs FastSpeech 2 with the recording's durations, pitch and energy, so the mel matches the recording per frame."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ class _Item(NamedTuple):
 
 
 class TeacherForced:
-    """A trained model, and the features of its corpus."""
+    """A trained model and the features of its corpus."""
 
     def __init__(
         self, model: FastSpeech2, data_dir: Path, splits: Sequence[str], device: torch.device | str = "cpu"
@@ -29,10 +29,10 @@ class TeacherForced:
         """Opens the features.
 
         Args:
-            model: trained on these features.
-            data_dir: the data folder of stage 1.
-            splits: the splits to speak.
-            device: where the model is to run.
+            model: a model trained on these features.
+            data_dir: data folder of stage 1.
+            splits: splits to speak.
+            device: where the model runs.
 
         Raises:
             UserError: a split is missing or damaged.
@@ -51,15 +51,15 @@ class TeacherForced:
         """Speaks utterances in batches of similar length, in no particular order.
 
         Yields:
-            The utterance, and its mel after the PostNet: float32 [num_frames, n_mel], log amplitude.
+            The id of an utterance and its mel after the PostNet: float32 [num_frames, n_mel], log amplitude.
 
         Raises:
             UserError: a shard is missing or damaged.
         """
-        most = MAX_FRAMES.get(self.device.type, MAX_FRAMES["cpu"])
+        max_frames = MAX_FRAMES.get(self.device.type, MAX_FRAMES["cpu"])
         batch: list[str] = []
         for utt_id in sorted(utt_ids, key=lambda utt_id: self._items[utt_id].num_frames):
-            if batch and self._items[utt_id].num_frames * (len(batch) + 1) > most:
+            if batch and self._items[utt_id].num_frames * (len(batch) + 1) > max_frames:
                 yield from self._speak(batch)
                 batch = []
             batch.append(utt_id)
@@ -76,7 +76,7 @@ class TeacherForced:
 
 
 def forced(model: torch.nn.Module, batch: FastSpeech2Batch) -> FastSpeech2Output:
-    """The model's output with the recording's durations, pitch and energy."""
+    """Runs the model with the recording's durations, pitch and energy."""
     return model(
         batch.phone_ids,
         batch.phone_lengths,

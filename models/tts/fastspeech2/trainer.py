@@ -1,4 +1,4 @@
-"""Training FastSpeech 2."""
+"""Trainer of FastSpeech 2."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,13 +24,13 @@ from utils.plot import plot_curves
 
 
 class FastSpeech2Trainer(Trainer):
-    """Teacher-forced training: durations, pitch and energy are the recording's (arXiv:2006.04558, sec. 2.2)."""
+    """Trains with the recording's durations, pitch and energy (teacher forcing, arXiv:2006.04558, sec. 2.2)."""
 
-    # What an experiment keeps of its features, so that synthesis needs nothing else.
+    # Copied from the data folder into the experiment, so that synthesis does not need the features.
     data_files = TABLES
 
     def build(self) -> None:
-        """Makes the data sets, the model and Adam."""
+        """Builds the data sets and loaders, the model, Adam and the Griffin-Lim of the samples."""
         config, accelerator = self.config, self.accelerator
         assert isinstance(config.model, FastSpeech2Config) and isinstance(config.train, FastSpeech2TrainConfig)
         train = config.train
@@ -49,7 +49,7 @@ class FastSpeech2Trainer(Trainer):
             len(self.train_set.speakers),
             self.train_set.stats,
         )
-        # PostNet's norms ask the other processes in their midst, where there are others.
+        # With several processes, PostNet's norms communicate in the middle of their forward pass: not fused.
         kinds = (ResidualNorm, MaskedBatchNorm1d) if accelerator.num_processes == 1 else (ResidualNorm,)
         self.run_step.fuse([module for module in model.modules() if isinstance(module, kinds)], dynamic=True)
         self.model, prepared = accelerator.prepare(model, make_adam(torch.optim.Adam, model, config.train.adam))
@@ -61,19 +61,19 @@ class FastSpeech2Trainer(Trainer):
         self.samples = Samples(config.preprocess)
 
     def learning_rate(self, step: int) -> float:
-        """The Noam schedule (arXiv:1706.03762, sec. 5.3)."""
+        """Returns the rate of the Noam schedule (arXiv:1706.03762, sec. 5.3)."""
         train = self.config.train
         assert isinstance(train, FastSpeech2TrainConfig)
         return train.adam.lr * min(step**-0.5, step * train.lr_scheduler.num_warmup**-1.5)
 
     def few_shapes(self, batches: Sequence[FastSpeech2Batch]) -> Sequence[FastSpeech2Batch]:
-        """Phones and frames of all batches of a step, padded to common multiples.
+        """Pads all batches of a step to the same phones and frames, rounded up to multiples of 32 and 16.
 
-        Simulated at LJSpeech's lengths, with 5.5 frames a phone give or take 9 %: batches of 16 then have some 90
-        shapes and 3.8 % of padding instead of 2.5 %, batches of 128 some 70 and 4.6 instead of 3.3 %. More phones cost
+        Simulated with LJSpeech's lengths at 5.5 frames per phone, +/- 9 %: batches of 16 then have about 90 shapes and
+        3.8 % of padding instead of 2.5 %, batches of 128 about 70 and 4.6 % instead of 3.3 %. Padded phones cost
         little: there are five times as many frames.
         """
-        if not self.config.model.mask_padding:  # what is heard would depend on it
+        if not self.config.model.mask_padding:  # the padding would change the output
             return batches
         limit = self.config.model.max_seq_len
         num_phones = min(limit, _round_up(max(batch.phone_ids.shape[1] for batch in batches), 32))
@@ -81,18 +81,18 @@ class FastSpeech2Trainer(Trainer):
         return [batch.widened(num_phones, num_frames) for batch in batches]
 
     def counts(self, batch: FastSpeech2Batch) -> dict[str, int]:
-        """Mel frames and phones."""
+        """Counts the mel frames and the phones of a batch."""
         return {"frames": int(batch.mel_lengths.sum()), "phones": int(batch.phone_lengths.sum())}
 
     def losses(self, batch: FastSpeech2Batch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One batch's; see `fastspeech2_loss`."""
+        """Computes the losses of one batch; see `fastspeech2_loss`."""
         return fastspeech2_loss(forced(self.model, batch), batch, counts, self.loss_weights)
 
     def validate(self) -> dict[str, float]:
-        """Losses over the validation set, averaged over its frames; figures and sound of the first utterances.
+        """Averages the losses over the frames of the validation split; logs plots and audio of its first utterances.
 
-        The best checkpoint is chosen by the mel's loss: those of pitch and duration are lowest long before the speech
-        is best, because they measure how a likely prosody differs from the recorded one.
+        The mel loss selects the best checkpoint: the losses of pitch and duration are lowest long before the speech is
+        best, because they measure how a likely prosody differs from the recorded one.
         """
         accelerator = self.accelerator
         model = accelerator.unwrap_model(self.model)  # a DDP forward would wait for processes that have no batch left
@@ -107,7 +107,7 @@ class FastSpeech2Trainer(Trainer):
             for name, loss in fastspeech2_loss(forced(model, batch), batch, None, self.loss_weights).items():
                 sums[name] = sums.get(name, torch.zeros_like(frames)) + loss * weight
             frames = frames + weight
-        names = ("total", "mel", "mel_postnet", "duration", "pitch", "energy")  # also where a process had no batch
+        names = ("total", "mel", "mel_postnet", "duration", "pitch", "energy")  # also for a process without a batch
         zero = torch.zeros_like(frames)
         totals = accelerator.reduce(torch.stack([*(sums.get(name, zero) for name in names), frames]), "sum").tolist()
         figures = {name: value / totals[-1] for name, value in zip(names, totals, strict=False)}
@@ -115,7 +115,7 @@ class FastSpeech2Trainer(Trainer):
         return {**figures, "selection": figures["mel_postnet"]}
 
     def _draw_samples(self, model: FastSpeech2) -> None:
-        """Predicted beside recorded for the first validation utterances: mel, pitch, energy and sound."""
+        """Logs predicted and recorded mel, pitch, energy, durations and audio of the first validation utterances."""
         if self.writer is None:
             return
         for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
@@ -141,7 +141,7 @@ class FastSpeech2Trainer(Trainer):
             self.writer.add_figure(f"prosody/{utt_id}", plot_curves(arrays, row["phones"], title), self.step)
 
     def _check_lengths(self, limit: int) -> None:
-        """Raises UserError if an utterance is longer than the model takes, or a set is empty."""
+        """Raises UserError if an utterance exceeds the model's limit of frames, or a split is empty."""
         check_not_empty(self.train_set, self.valid_set)
         for dataset in (self.train_set, self.valid_set):
             longest = max(range(len(dataset)), key=dataset.lengths.__getitem__)

@@ -50,7 +50,7 @@ def test_files_that_are_missing_are_named(tmp_path):
 
 
 def test_a_vocoder_is_sent_where_it_belongs(tmp_path):
-    with pytest.raises(UserError, match="a HiFiGAN, not an acoustic model; it goes to --vocoder_dir"):
+    with pytest.raises(UserError, match="a HiFiGAN, not an acoustic model; pass it as --vocoder_dir"):
         read_experiment(own_folder(tmp_path, "HiFiGAN"))
 
 
@@ -69,7 +69,7 @@ def test_speakers():
     for speakers, name, words in (
         ({"bob": 1, "ann": 0}, None, "2 speakers: choose one with --infer_speaker_name: ann, bob"),
         ({"bob": 1, "ann": 0}, "cid", "cid: x has no such speaker; its speakers: ann, bob"),
-        ({}, "cid", "one voice"),
+        ({}, "cid", "one unnamed voice"),
     ):
         with pytest.raises(UserError, match=words) as error:
             speaker_id(speakers, name, "x")

@@ -245,7 +245,7 @@ def test_every_wrong_tensor_is_listed(folder: Path) -> None:
     with pytest.raises(UserError) as caught:
         load_amphion(folder)
     lines = str(caught.value).splitlines()
-    assert "model.safetensors: the weights do not fit" in lines[0]
+    assert "model.safetensors: the weights do not match" in lines[0]
     assert [line.strip() for line in lines[1:]] == [
         "missing: decoder.layer_stack.1.slf_attn.w_ks.bias",
         "missing: mel_linear.bias",
