@@ -1,4 +1,4 @@
-"""Training a generator against discriminators: what HiFi-GAN and the source-filter vocoder share."""
+"""Adversarial training of a generator, shared by HiFi-GAN and the source-filter vocoder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,42 +13,42 @@ from models.vocoder.trainer import VocoderTrainer, trying_algorithms
 
 
 class AdversarialTrainer(VocoderTrainer):
-    """One step of the discriminators, then one of the generator against the changed discriminators.
+    """Trains the discriminators for one step, then the generator against the updated discriminators.
 
-    A subclass owns `generator_inputs`, `waveform` and `generator_losses`. Its `build` calls `build_data` first and
-    `build_networks` last.
+    A subclass implements `generator_inputs`, `waveform` and `generator_losses`. Its `build` calls `build_data` first
+    and `build_networks` last.
     """
 
     @property
     def has_adversary(self) -> bool:
-        """Whether the current or next step has discriminators."""
+        """Whether the current or next step trains against discriminators."""
         return True
 
     def generator_inputs(self, batch: Any) -> tuple[Tensor, ...]:
-        """The arguments of the generator."""
+        """Returns the arguments of the generator."""
         raise NotImplementedError
 
     def waveform(self, generated: Any) -> Tensor:
-        """The waveform [B, 1, N] in the generator's output."""
+        """Returns the waveform [B, 1, N] from the generator's output."""
         raise NotImplementedError
 
     def generator_losses(self, batch: Any, real: Tensor, generated: Any) -> dict[str, Tensor]:
-        """The generator's losses by name, and their weighted sum "total".
+        """Computes the generator's losses by name, and their weighted sum "total".
 
         Args:
             batch: on the device.
-            real: [B, 1, N] the recording.
+            real: [B, 1, N] recorded segments.
             generated: the generator's output.
         """
         raise NotImplementedError
 
     def build_networks(self, generator: nn.Module, adversary: nn.Module, average: nn.Module, adam: AdamConfig) -> None:
-        """Makes AdamW for each network, hands all to accelerate, and starts the average of the generator's weights.
+        """Creates an AdamW per network, passes all to accelerate, and starts the average of the generator's weights.
 
         Args:
-            generator: with weight norm, if it has any.
+            generator: with weight norm, if it uses any.
             adversary: a models.vocoder.adversary.Adversary.
-            average: a second generator of the same shape, without weight norm.
+            average: another generator of the same shape, without weight norm.
             adam: the settings of both optimizers.
         """
         optimizers = [make_adam(torch.optim.AdamW, network, adam) for network in (generator, adversary)]
@@ -56,7 +56,7 @@ class AdversarialTrainer(VocoderTrainer):
         self.build_average(generator, average)
 
     def train_step(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Trains the discriminators, if they have started yet, and the generator."""
+        """Trains the discriminators, if this step has them, and the generator."""
         with trying_algorithms():
             figures, generated = Sums(), []
             inputs = [self.generator_inputs(batch) for batch in batches]
@@ -69,11 +69,11 @@ class AdversarialTrainer(VocoderTrainer):
     def _train_adversary(
         self, inputs: list[tuple[Tensor, ...]], reals: list[Tensor], counts: dict[str, Tensor], figures: Sums
     ) -> list[Any]:
-        """One step of the discriminators.
+        """Trains the discriminators for one step.
 
         Returns:
-            The generator's output with its graph, for the generator's own step, if there is a single batch; else
-            nothing: the graphs of several batches would not fit into memory.
+            The generator's output with its autograd graph, for the generator's step, if there is a single batch; else
+            an empty list, because the graphs of several batches would not fit into memory.
         """
         single, generated = len(inputs) == 1, []
         for number, (arguments, real) in enumerate(zip(inputs, reals, strict=True), 1):
@@ -97,7 +97,7 @@ class AdversarialTrainer(VocoderTrainer):
         counts: dict[str, Tensor],
         figures: Sums,
     ) -> None:
-        """One step of the generator; `generated` is its output if `_train_adversary` returned it."""
+        """Trains the generator for one step; `generated` is its output if `_train_adversary` returned it."""
         for number, (batch, arguments, real) in enumerate(zip(batches, inputs, reals, strict=True), 1):
             with self.exchanging_gradients(self.model, number == len(batches)):
                 output = generated[0] if generated else self.model(*arguments)

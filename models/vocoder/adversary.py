@@ -1,4 +1,4 @@
-"""Discriminators together with the losses that they give."""
+"""Base class of the discriminators, including the adversarial losses."""
 
 import torch
 from torch import Tensor, nn
@@ -9,18 +9,19 @@ from models.vocoder.hifigan.loss import adversarial_loss, discriminator_loss, fe
 
 
 class Adversary(nn.Module):
-    """Distinguishes recordings from synthesized speech. Losses are computed in here, so that only scalars leave it.
+    """Distinguishes recordings from synthesized speech.
 
-    (Whatever leaves a model under mixed precision is converted to float32, and the features are large.) Training mode
-    only means that a pass improves the estimate of a spectral norm, where there is one: once a step is enough.
+    The losses are computed inside this module, so that it returns only scalars: under mixed precision every output of a
+    model is converted to float32, and the features are large. The only effect of training mode is that each pass
+    improves the estimates of the spectral norms, if there are any; once per step is enough.
     """
 
     def judge(self, wav: Tensor) -> Judgement:
-        """Scores and features of waveforms [B, 1, N], one of each a discriminator."""
+        """Returns scores and features of waveforms [B, 1, N], one entry per discriminator."""
         raise NotImplementedError
 
     def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The loss of the discriminators (arXiv:2010.05646, eq. 1).
+        """Computes the loss of the discriminators (arXiv:2010.05646, eq. 1).
 
         Args:
             real: [B, 1, N] recordings.
@@ -33,18 +34,20 @@ class Adversary(nn.Module):
         return discriminator_loss(*_halves(scores))
 
     def generator_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The adversarial losses of the generator (arXiv:2010.05646, eq. 2 and 4). The discriminators get no gradients.
+        """Computes the adversarial losses of the generator (arXiv:2010.05646, eq. 2 and 4).
+
+        The discriminators get no gradients.
 
         Args:
             real: [B, 1, N] recordings.
-            fake: [B, 1, N] synthesized, with its graph.
+            fake: [B, 1, N] synthesized, with its autograd graph.
 
         Returns:
             Scalars, float32: "adversarial" and "feature".
         """
         self.eval().requires_grad_(False)
-        with parametrize.cached():  # the weights' norms are computed once for both passes
-            with torch.no_grad():  # not in one pass with the fake, whose way back it would make twice as long
+        with parametrize.cached():  # both passes share the normalized weights
+            with torch.no_grad():  # a joint pass with `fake` would double the cost of the backward pass
                 _, real_features = self.judge(real)
             scores, fake_features = self.judge(fake)
         self.requires_grad_(True)
@@ -55,6 +58,6 @@ class Adversary(nn.Module):
 
 
 def _halves(tensors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """The first and the second half of each batch."""
+    """Splits each batch into its first and its second half."""
     real, fake = zip(*(tensor.chunk(2) for tensor in tensors), strict=True)
     return list(real), list(fake)

@@ -1,4 +1,4 @@
-"""Vocoders ready to use: mels in, waveforms out, in chunks that bound memory and let speech begin early."""
+"""Inference with vocoders: mels in, waveforms out, in chunks that limit memory and latency."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -12,43 +12,42 @@ from config.schema import MelSettings
 from utils.errors import UserError
 from utils.logging import logger
 
-GPU_FRAMES = 12_000  # made at once on a GPU: enough to fill it
-# On a GPU, mels are padded to a multiple of this many frames: cuDNN and cuFFT plan their work for each new shape. On an
-# H200, a sentence of another length than those before then takes HiFi-GAN V1 10 ms in place of 75.
+GPU_FRAMES = 12_000  # per pass on a GPU: enough to keep it busy
+# On a GPU, mels are padded to a multiple of this many frames, because cuDNN and cuFFT plan their work for each new
+# shape. On an H200, a sentence of a new length then takes HiFi-GAN V1 10 ms instead of 75.
 GPU_MULTIPLE = 64
-FIRST_FRAMES = 16  # of the first chunk of a stream: 0.2 s at the usual hop
+FIRST_FRAMES = 16  # first chunk of a stream: 0.2 s at the usual hop
 
 Part = Callable[[int, int], Tensor]  # first and last frame of an utterance -> its samples [(last - first) * hop_size]
 
 
 class ChunkedVocoder:
-    """Callable: log-mels -> waveforms. An utterance sounds the same alone and in any batch, whole and in chunks."""
+    """Turns log-mels into waveforms. An utterance sounds the same alone and in any batch, whole and in chunks."""
 
-    # Frames per chunk on a CPU: few enough to keep memory low, many enough that the neighborhood of a chunk costs
-    # little.
+    # Frames per chunk on a CPU: few, to save memory, but enough to keep the overlap between chunks cheap.
     cpu_frames = 256
 
     def __init__(self, hop_size: int, context: tuple[int, int], mel: dict[str, float], source: str) -> None:
-        """Takes what is known of the vocoder.
+        """Stores the properties of the vocoder.
 
         Args:
-            hop_size: samples a frame.
-            context: frames before and after that a frame's samples depend on.
+            hop_size: samples per frame.
+            context: numbers of frames before and after a frame on which its samples depend.
             mel: the known fields of MelSettings.
-            source: the folder, for messages.
+            source: the vocoder's folder, for messages.
         """
         self.hop_size, self.context = hop_size, context
         self.mel, self.source = mel, source
 
     def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
-        """Synthesizes utterances together.
+        """Synthesizes utterances in one pass.
 
         Args:
             mel: [B, T, n_mel] log-mel.
             mel_lengths: [B] int64 frames; None: all have T.
 
         Returns:
-            float32 [B, T * hop_size].
+            Waveforms, float32 [B, T * hop_size].
         """
         raise NotImplementedError
 
@@ -62,10 +61,10 @@ class ChunkedVocoder:
     def check_mel(self, acoustic: MelSettings) -> None:
         """Compares an acoustic model's mel with the one that this vocoder was trained on.
 
-        A field that the vocoder's folder does not state is named in one warning.
+        One warning names the fields that the vocoder's folder does not state.
 
         Raises:
-            UserError: a field differs; every such field is named with both values.
+            UserError: fields differ; the message names each with both values.
         """
         fields = asdict(acoustic)
         differing = [
@@ -75,7 +74,7 @@ class ChunkedVocoder:
         ]
         if differing:
             raise UserError(
-                f"{self.source}: this vocoder was trained on another mel than the acoustic model makes; "
+                f"{self.source}: this vocoder was trained on a mel that differs from the acoustic model's: "
                 + "; ".join(differing),
                 2,
             )
@@ -89,14 +88,14 @@ class ChunkedVocoder:
 
     @torch.inference_mode()
     def __call__(self, mel: Tensor, mel_lengths: Tensor) -> list[Tensor]:
-        """Synthesizes a batch; its memory is bounded, whatever the lengths.
+        """Synthesizes a batch with limited memory, whatever the lengths.
 
         Args:
-            mel: [B, T, n_mel] float32 log-mel, any content beyond a row's length.
+            mel: [B, T, n_mel] float32 log-mel, any content after a row's length.
             mel_lengths: [B] int64 frames.
 
         Returns:
-            a float32 waveform [mel_lengths[i] * hop_size] in -1..1 for each row, on the mel's device.
+            For each row a float32 waveform [mel_lengths[i] * hop_size] in -1..1, on the mel's device.
 
         Raises:
             ValueError: a length is below 1 or above T.
@@ -104,34 +103,34 @@ class ChunkedVocoder:
         lengths = mel_lengths.tolist()
         if not all(1 <= length <= mel.shape[1] for length in lengths):
             raise ValueError(f"mel_lengths must be 1 to {mel.shape[1]}, got {lengths}")
-        if mel.device.type == "cpu":  # one row at a time stays in the cache: 1.4 times as fast as a batch, no padding
+        if mel.device.type == "cpu":  # single rows fit the cache: 1.4 times as fast as a batch, no padding
             rows = [row[:length] for row, length in zip(mel, lengths, strict=True)]
             return [torch.cat(list(self._chunks(row, itertools.repeat(self.cpu_frames)))) for row in rows]
         waves: list[Tensor] = []
-        rows_at_once = max(1, GPU_FRAMES // max(lengths))
-        for start in range(0, len(lengths), rows_at_once):
-            some = slice(start, start + rows_at_once)
-            waves += self._batch(mel[some], mel_lengths[some], lengths[some])
+        rows_per_pass = max(1, GPU_FRAMES // max(lengths))
+        for start in range(0, len(lengths), rows_per_pass):
+            rows_of_pass = slice(start, start + rows_per_pass)
+            waves += self._batch(mel[rows_of_pass], mel_lengths[rows_of_pass], lengths[rows_of_pass])
         return waves
 
     @torch.inference_mode()
     def stream(self, mel: Tensor) -> Iterator[Tensor]:
-        """Synthesizes one utterance from its start on, so that the first sound comes before the last is made.
+        """Synthesizes one utterance chunk by chunk, so that playback can start early.
 
-        The first chunk is short, and each next one twice as long, up to what is most efficient: to play without a gap,
-        the machine must be some three times as fast as speech.
+        The first chunk is short, and each next one twice as long, up to the most efficient size. To play without gaps,
+        synthesis must be about three times as fast as speech.
 
         Args:
             mel: [T, n_mel] float32 log-mel, T at least 1.
 
         Yields:
-            float32 waveforms; one after the other they are what the whole mel gives, T * hop_size samples.
+            float32 waveforms; concatenated, they are the waveform of the whole mel, T * hop_size samples.
         """
         largest = self.cpu_frames if mel.device.type == "cpu" else GPU_FRAMES
         yield from self._chunks(mel, (min(FIRST_FRAMES << i, largest) for i in itertools.count()))
 
     def _batch(self, mel: Tensor, mel_lengths: Tensor, lengths: list[int]) -> list[Tensor]:
-        """Rows together in one pass, or, when they are a single long one, in chunks."""
+        """Synthesizes rows in one pass, or a single long row in chunks."""
         if len(lengths) == 1 and lengths[0] > GPU_FRAMES:
             return [torch.cat(list(self._chunks(mel[0, : lengths[0]], itertools.repeat(GPU_FRAMES))))]
         num_frames = -(-max(lengths) // GPU_MULTIPLE) * GPU_MULTIPLE
@@ -139,7 +138,7 @@ class ChunkedVocoder:
         return [wave[: length * self.hop_size] for wave, length in zip(waves, lengths, strict=True)]
 
     def _chunks(self, mel: Tensor, sizes: Iterable[int]) -> Iterator[Tensor]:
-        """The waveform of mel [T, n_mel] in chunks of these sizes in frames, each computed with its neighborhood."""
+        """Yields the waveform of mel [T, n_mel] in chunks of these sizes in frames, each computed with its context."""
         part, total, start = self.parts(mel), len(mel), 0
         for size in sizes:
             end = min(start + size, total)

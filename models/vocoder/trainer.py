@@ -1,4 +1,4 @@
-"""The training of any vocoder: its clips, its validation, the average of its weights."""
+"""Base class for training vocoders: clips, validation, and the average of the weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ AVERAGE = "ema.safetensors"  # in a checkpoint: the averaged generator, fused
 
 
 class VocoderBatch(Protocol):
-    """The fields of every vocoder's batch; shapes as in HiFiGANBatch."""
+    """Fields that the batches of all vocoders have; shapes as in HiFiGANBatch."""
 
     @property
     def rows(self) -> Tensor: ...
@@ -41,10 +41,10 @@ class VocoderBatch(Protocol):
 
 
 class VocoderTrainer(Trainer):
-    """Trains a generator on crops of recordings.
+    """Trains a generator on crops of clips.
 
-    A subclass owns `resynthesize` beside what every Trainer's subclass owns; its `build` calls `build_data` first and
-    `build_average` last. Its train section has segment_size, num_valid_clips and ema_decay.
+    A subclass implements `resynthesize` and the methods that every subclass of Trainer implements; its `build` calls
+    `build_data` first and `build_average` last. Its train section has segment_size, num_valid_clips and ema_decay.
     """
 
     unit = "audio seconds"
@@ -53,11 +53,11 @@ class VocoderTrainer(Trainer):
     train_config: Any
 
     def resynthesize(self, generator: nn.Module, mel: Tensor) -> Tensor:
-        """mel [1, T, n_mel] -> audio float32 [1, N]."""
+        """Synthesizes mel [1, T, n_mel] -> audio [1, N], float32."""
         raise NotImplementedError
 
     def build_data(self) -> None:
-        """Makes the data sets, the sampler, the loader, and what validation measures with."""
+        """Builds the data sets, the sampler, the loader, and the measures of validation."""
         config, train, accelerator = self.config, self.config.train, self.accelerator
         self.train_config = train
         data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
@@ -86,11 +86,11 @@ class VocoderTrainer(Trainer):
         self.samples = Samples(config.preprocess)
 
     def build_average(self, generator: nn.Module, average: nn.Module) -> None:
-        """Starts the average of the weights, where train.ema_decay asks for one.
+        """Starts the average of the weights, if train.ema_decay is set.
 
         Args:
-            generator: that is trained.
-            average: one of the same shape, without weight norm.
+            generator: the one that is trained.
+            average: another one of the same shape, without weight norm.
         """
         self.average = None
         if self.train_config.ema_decay is not None:
@@ -98,40 +98,43 @@ class VocoderTrainer(Trainer):
             self.average = WeightAverage(average, self.train_config.ema_decay)
 
     def measure(self, batch: VocoderBatch) -> BatchSize:
-        """Seconds of audio that are made."""
+        """Returns the seconds of audio that the generator synthesizes."""
         seconds = len(batch.rows) * self.train_config.segment_size / self.config.preprocess.sample_rate
         return BatchSize(seconds, seconds)
 
     def counts(self, batch: VocoderBatch) -> dict[str, int]:
-        """Segments, all of one length."""
+        """Counts the segments, which all have the same length."""
         return {"segments": len(batch.rows)}
 
     def after_step(self) -> None:
-        """Takes the step's weights into their average."""
+        """Updates the average with the weights of this step."""
         if self.average is not None:
             self.average.update(self.accelerator.unwrap_model(self.model), self.step + 1)
 
     def mel_distance(self, real: Tensor, fake: Tensor) -> Tensor:
-        """L1 of the full-band log-mels of audio [B, N]."""
+        """Computes the L1 distance of the full-band log-mels of audio [B, N]."""
         return F.l1_loss(self.loss_mel(fake), self.loss_mel(real))
 
     def input_mel_of(self, batch: VocoderBatch) -> Tensor:
-        """The generator's input, [B, F, n_mel]: the acoustic model's mel, or the recording's own."""
+        """Returns the generator's input, [B, F, n_mel]: the acoustic model's mel, or else that of the clip."""
         return batch.mel.float() if batch.mel.shape[1] else self.input_mel(batch.audio, padded=False)
 
     def target(self, batch: VocoderBatch) -> Tensor:
-        """The recorded segment, [B, 1, N], that the generator is to synthesize."""
+        """Returns the recorded segments, [B, 1, N], that the generator is to synthesize."""
         margin = (batch.audio.shape[1] - self.train_config.segment_size) // 2
         return batch.audio[:, None, margin : batch.audio.shape[1] - margin]
 
     def validate(self) -> dict[str, float]:
-        """Distances between recordings and their resynthesis, over the same whole clips each time.
+        """Measures distances between whole clips, the same ones each time, and their resynthesis.
 
-        "mel" is the full-band mel's L1, by which the best checkpoint is chosen; "mel_without_average" the same without
-        the averaging of weights; "stft" the multi-resolution STFT distance; "periodicity" the root mean square
-        difference of periodicity, "voicing" the share of frames whose voicing differs.
+        Returns:
+            "mel": L1 distance of full-band log-mels; "selection" is the same, and selects the best checkpoint.
+            "mel_without_average": the same with the weights that are trained instead of their average.
+            "stft": multi-resolution STFT distance.
+            "periodicity": root mean square difference of periodicity.
+            "voicing": share of frames whose voicing differs.
         """
-        torch.backends.cudnn.benchmark = False  # each clip has a length of its own
+        torch.backends.cudnn.benchmark = False  # clips differ in length
         accelerator = self.accelerator
         generator = accelerator.unwrap_model(self.model)
         names = ["mel", "stft", "periodicity", "voicing"] + ["mel_without_average"] * (self.average is not None)
@@ -151,11 +154,11 @@ class VocoderTrainer(Trainer):
 
     @property
     def _speaker(self) -> nn.Module:
-        """The generator that is measured and exported."""
+        """The generator that is validated and exported."""
         return self.average.module if self.average is not None else self.accelerator.unwrap_model(self.model)
 
     def _clip(self, row: int) -> tuple[Tensor, Tensor]:
-        """A whole validation clip, [1, N], and what the generator hears of it, [1, T, n_mel]."""
+        """Returns a whole validation clip, [1, N], and the generator's input for it, [1, T, n_mel]."""
         device = self.accelerator.device
         wav, mel = (tensor.to(device)[None] for tensor in self.valid_set.clip(row))
         return wav, (mel if mel.shape[1] else self.input_mel(wav))
@@ -170,7 +173,7 @@ class VocoderTrainer(Trainer):
         }
 
     def _draw_samples(self) -> None:
-        """Mel and sound of the first validation clips, beside the recordings."""
+        """Writes mels and audio of the first validation clips: synthesized and recorded."""
         if self.writer is None:
             return
         for i in range(min(self.config.train.num_valid_samples, len(self.valid_set))):
@@ -185,7 +188,7 @@ class VocoderTrainer(Trainer):
             self.samples.write(self.writer, self.step, utt_id, utt_id, mels, sound)
 
     def best_weights(self) -> dict[str, Tensor]:
-        """The generator's, fused: the averaged ones where there is an average."""
+        """Returns the generator's weights, fused; the averaged ones if there is an average."""
         return self._speaker.state_dict() if self.average is not None else fused_state_dict(self._speaker)
 
     def save_more(self, folder: Path) -> None:
@@ -194,22 +197,24 @@ class VocoderTrainer(Trainer):
             save_weights(folder / AVERAGE, self.average.module.state_dict(), {"step": self.step})
 
     def load_more(self, folder: Path) -> None:
-        """Reads the averaged generator; where the checkpoint has none, the average starts from its weights."""
+        """Reads the averaged generator; without one, the average starts from the checkpoint's weights."""
         if self.average is None:
             return
         path = folder / AVERAGE
         if path.is_file():
             load_strict(self.average.module, read_weights(path), path)
         else:
-            logger.warning("%s has no %s: the average of the weights starts from its own.", folder, AVERAGE)
+            logger.warning(
+                "%s has no %s: the average of the weights starts from the checkpoint's weights.", folder, AVERAGE
+            )
             self.average.module.load_state_dict(fused_state_dict(self.accelerator.unwrap_model(self.model)))
 
 
 @contextmanager
 def trying_algorithms() -> Iterator[None]:
-    """Inside it, cuDNN tries its algorithms for each new shape and keeps the fastest.
+    """Context in which cuDNN tries all algorithms for each new shape and keeps the fastest.
 
-    That pays for training steps, which all have the same shapes, and never for whole clips, which all differ.
+    This pays off for training steps, which all have the same shapes, and not for whole clips, which all differ.
     """
     torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
     try:
@@ -219,5 +224,5 @@ def trying_algorithms() -> Iterator[None]:
 
 
 def _long_enough(*wavs: Tensor) -> list[Tensor]:
-    """Clips [1, N], with silence after them where they are shorter than the STFT distance's longest window."""
+    """Pads clips [1, N] with silence to at least the longest window of the STFT distance."""
     return [F.pad(wav, (0, max(0, 2048 - wav.shape[1]))) for wav in wavs]

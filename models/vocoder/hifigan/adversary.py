@@ -1,4 +1,4 @@
-"""HiFi-GAN's discriminators together with the losses that they give."""
+"""HiFi-GAN's discriminators, including the adversarial losses."""
 
 from dataclasses import asdict
 
@@ -9,17 +9,17 @@ from models.vocoder.hifigan.config import DiscriminatorConfig
 from models.vocoder.hifigan.discriminators import HiFiGANDiscriminator, Judgement
 
 
-class HiFiGANAdversary(Adversary, HiFiGANDiscriminator):  # type: ignore[misc]  # two forwards: the first counts
+class HiFiGANAdversary(Adversary, HiFiGANDiscriminator):  # type: ignore[misc]  # both bases define forward: the first one is used
     """The discriminators of periods and of scales."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         """Builds the layers.
 
         Args:
-            config: its shape.
+            config: the shape of the discriminators.
         """
         super().__init__(**asdict(config))
 
     def judge(self, wav: Tensor) -> Judgement:
-        """Scores and features of waveforms [B, 1, N]."""
+        """Returns scores and features of waveforms [B, 1, N], one entry per discriminator."""
         return HiFiGANDiscriminator.forward(self, wav)

@@ -1,4 +1,4 @@
-"""The sections of exp_config.json that HiFi-GAN reads."""
+"""Sections of exp_config.json for HiFi-GAN."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -10,12 +10,12 @@ from config.schema import AdamConfig, ExpConfig, Problem, Section, TrainConfig, 
 
 @dataclass(frozen=True)
 class DiscriminatorConfig(Section):
-    """HiFi-GAN's discriminators (arXiv:2010.05646, sec. 2.3): of periods, and of scales."""
+    """HiFi-GAN's discriminators of periods and of scales (arXiv:2010.05646, sec. 2.3)."""
 
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, one discriminator each
-    period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)  # of each one's layers
-    num_scales: int = 3  # the waveform, and its averages over 2, 4 ... samples
-    scale_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)  # of each one's layers
+    period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)  # of the layers of each
+    num_scales: int = 3  # the waveform and its averages over 2, 4 ... samples
+    scale_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)  # of the layers of each
 
     def problems(self) -> Iterator[Problem]:
         yield from positive(self, "num_scales")
@@ -29,7 +29,7 @@ class DiscriminatorConfig(Section):
 
 @dataclass(frozen=True)
 class GeneratorConfig(Section):
-    """The shape of HiFi-GAN's generator (arXiv:2010.05646, appendix A): all that inference needs to know."""
+    """The shape of HiFi-GAN's generator (arXiv:2010.05646, appendix A): the only settings that inference needs."""
 
     resblock: Literal["1", "2"] = "1"
     upsample_rates: tuple[int, ...] = (8, 8, 2, 2)  # their product is the hop size
@@ -64,7 +64,7 @@ class HiFiGANConfig(GeneratorConfig):
 
     @property
     def generator(self) -> GeneratorConfig:
-        """The generator's part alone."""
+        """Only the settings of the generator."""
         return GeneratorConfig(**{spec.name: getattr(self, spec.name) for spec in fields(GeneratorConfig)})
 
     def problems_in(self, config: ExpConfig) -> Iterator[Problem]:
@@ -75,7 +75,7 @@ class HiFiGANConfig(GeneratorConfig):
 
 @dataclass(frozen=True)
 class AdamWConfig(AdamConfig):
-    """HiFi-GAN's optimizers: Adam with decoupled weight decay (arXiv:1711.05101)."""
+    """Settings of HiFi-GAN's optimizers: Adam with decoupled weight decay (arXiv:1711.05101)."""
 
     lr: float = 2e-4
     betas: tuple[float, ...] = (0.8, 0.99)
@@ -87,21 +87,19 @@ class AdamWConfig(AdamConfig):
 class HiFiGANTrainConfig(TrainConfig):
     """Stage 2 of HiFi-GAN (arXiv:2010.05646, sec. 3)."""
 
-    grad_clip_thresh: float = 1000.0  # far above a usual norm: it only tames a freak batch
+    grad_clip_thresh: float = 1000.0  # far above the usual norm: affects only outlier batches
     max_epoch: int | None = None
     max_steps: int | None = 1_000_000
     valid_every: int = 5000
     save_every: int = 5000
     adam: AdamWConfig = field(default_factory=AdamWConfig)
-    lr_decay: float = 0.999  # factor of the learning rate ...
-    lr_decay_every: int = 800  # ... after this many steps: the paper's epoch, 13,100 clips in batches of 16
-    segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
+    lr_decay: float = 0.999  # the learning rate is multiplied by this ...
+    lr_decay_every: int = 800  # ... every this many steps: the paper's epoch, 13,100 clips in batches of 16
+    segment_size: int = 8192  # samples per crop of a clip, a multiple of the hop size
     mel_loss_weight: float = 45.0
     feature_loss_weight: float = 2.0
-    ema_decay: float | None = (
-        0.999  # of the average of the generator's weights that is validated and exported; null: none
-    )
-    num_valid_clips: int = 16  # whole validation clips that are measured
+    ema_decay: float | None = 0.999  # of the averaged generator weights, validated and exported; null: no average
+    num_valid_clips: int = 16  # whole validation clips per validation
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()

@@ -1,4 +1,4 @@
-"""The clips of stage 1 as batches of crops for HiFi-GAN."""
+"""Batches of crops of the clips from stage 1, for HiFi-GAN."""
 
 import math
 from pathlib import Path
@@ -22,22 +22,22 @@ class HiFiGANBatch(NamedTuple):
 
     rows: Tensor  # [B] int64, rows of the data set's manifest
     audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and its neighborhood
-    mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
+    mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, when fine-tuning; else [B, 0, n_mel]
 
 
 class HiFiGANDataset(torch.utils.data.Dataset):
     """One split of a corpus, from which crops are read (memory-mapped).
 
-    A crop starts at a mel frame. Its neighborhood is the clip's own sound, reflected at the clip's ends exactly as
-    MelSpectrogram pads a whole clip: so the crop's mel, computed without padding, is the whole clip's at these frames.
-    A clip shorter than the segment continues with silence, as if it had been recorded.
+    A crop starts at a mel frame. Its neighborhood comes from the clip, reflected at the clip's ends exactly as
+    MelSpectrogram pads a whole clip. So the crop's mel, computed without padding, equals these frames of the whole
+    clip's mel. A clip shorter than the segment is extended with silence, as if the silence had been recorded.
     """
 
     def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
         """Reads the manifest.
 
         Args:
-            data_dir: what stage 1 wrote, or, with an acoustic model's mels beside the audio, what fine-tuning needs.
+            data_dir: output of stage 1, or, for fine-tuning, a folder that also has an acoustic model's mels.
             split: "train", "valid", "test" or "golden_test".
             mel: of the vocoder.
             segment_size: samples of a crop, a multiple of hop_size.
@@ -58,7 +58,7 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         return len(self.rows)
 
     def __getitem__(self, crop: Crop) -> HiFiGANBatch:
-        """One crop, in the fields of a batch without their first dimension.
+        """Reads one crop: the fields of a batch without their first dimension.
 
         Raises:
             UserError: the clip's shard is missing or damaged.
@@ -71,16 +71,16 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         )
 
     def first_frame(self, crop: Crop) -> int:
-        """The mel frame of its clip that a crop starts at."""
+        """Returns the mel frame of the clip at which a crop starts."""
         num_frames = self.segment_size // self.mel.hop_size
         num_starts = max(1, self._num_frames(self.rows[crop.row]) - num_frames + 1)
         return min(int(crop.fraction * num_starts), num_starts - 1)
 
     def clip(self, row: int) -> tuple[Tensor, Tensor]:
-        """A whole clip.
+        """Reads a whole clip.
 
         Returns:
-            Audio, float32 [N], and the acoustic model's mel, float32 [N / hop_size, n_mel]; [0, n_mel] without one.
+            Audio, float32 [N], and the acoustic model's mel, float32 [N / hop_size, n_mel], or [0, n_mel] if none.
 
         Raises:
             UserError: the clip's shard is missing or damaged.
@@ -90,47 +90,47 @@ class HiFiGANDataset(torch.utils.data.Dataset):
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that `on_device` takes there."""
+        """Bytes that `on_device` allocates."""
         mels = sum(map(self._num_frames, self.rows)) * self.mel.n_mel * 4 if self.has_mels else 0
         return sum(self.lengths) * 2 + mels
 
     def on_device(self, device: torch.device) -> "ResidentClips":
-        """Reads all clips, once, into the memory of a device."""
+        """Copies all clips into the memory of a device."""
         return ResidentClips(self, device)
 
     def _audio(self, row: ClipRow, start: int) -> Tensor:
-        """The segment from sample `start` on, with a margin at both sides."""
-        length = max(row["num_samples"], self.segment_size)  # with the silence after a short clip
-        places = torch.arange(start - self.margin, start + self.segment_size + self.margin).abs()
-        places = torch.where(places < length, places, 2 * (length - 1) - places)
-        first, last = int(places.min()), int(places.max())
+        """Reads the segment that starts at sample `start`, with a margin on either side."""
+        length = max(row["num_samples"], self.segment_size)  # a short clip ends with silence
+        samples = torch.arange(start - self.margin, start + self.segment_size + self.margin).abs()
+        samples = torch.where(samples < length, samples, 2 * (length - 1) - samples)
+        first, last = int(samples.min()), int(samples.max())
         audio = self._read_audio(row, first, min(last + 1, row["num_samples"]))
-        return F.pad(audio, (0, last + 1 - first - len(audio)))[places - first]
+        return F.pad(audio, (0, last + 1 - first - len(audio)))[samples - first]
 
     def _read_audio(self, row: ClipRow, start: int, stop: int) -> Tensor:
         return self._shards.read(row["shard"], row["utt_id"], "wav", start, stop).float() / 32768
 
     def _mel(self, row: ClipRow, start: int, stop: int) -> Tensor:
-        """The acoustic model's frames; beyond the clip's end, those of silence."""
+        """Reads the acoustic model's frames from `start` to `stop`; those after the clip's end are silence."""
         if not self.has_mels:
             return torch.zeros(0, self.mel.n_mel)
-        there = min(stop, self._num_frames(row))
-        mel = self._shards.read(row["shard"], row["utt_id"], "mel", start, there).float()
-        return F.pad(mel, (0, 0, 0, stop - there), value=math.log(LOG_FLOOR))
+        last = min(stop, self._num_frames(row))
+        mel = self._shards.read(row["shard"], row["utt_id"], "mel", start, last).float()
+        return F.pad(mel, (0, 0, 0, stop - last), value=math.log(LOG_FLOOR))
 
     def _num_frames(self, row: ClipRow) -> int:
         return row["num_samples"] // self.mel.hop_size
 
 
 class ResidentClips:
-    """A data set in the memory of a device: 3.8 GB for LJSpeech's audio."""
+    """A data set in the memory of a device: 3.8 GB for the audio of LJSpeech."""
 
     def __init__(self, dataset: HiFiGANDataset, device: torch.device) -> None:
-        """Reads all clips.
+        """Copies all clips to the device.
 
         Args:
-            dataset: at least one clip.
-            device: of the clips.
+            dataset: with at least one clip.
+            device: where the clips are kept.
         """
         self.dataset, self.device = dataset, device
         self.audio = Ragged(dataset.lengths, device, torch.int16)
@@ -149,17 +149,17 @@ class ResidentClips:
         self.frames = torch.arange(segment // dataset.mel.hop_size if dataset.has_mels else 0, device=device)
 
     def batch(self, chosen: list[Crop]) -> HiFiGANBatch:
-        """The same crops as `collate` of them; see `ResidentData.batch`."""
+        """Returns the same batch as `collate` does for these crops; see `ResidentData.batch`."""
         dataset = self.dataset
         index = torch.tensor([crop.row for crop in chosen])
-        facts = torch.stack([index, torch.tensor([dataset.first_frame(crop) for crop in chosen])])
-        rows, first_frames = facts.to(self.device, non_blocking=True)
-        places = (first_frames.unsqueeze(1) * dataset.mel.hop_size + self.samples).abs()
-        # Clips shorter than the segment continue with silence, and are reflected behind it.
+        positions = torch.stack([index, torch.tensor([dataset.first_frame(crop) for crop in chosen])])
+        rows, first_frames = positions.to(self.device, non_blocking=True)
+        samples = (first_frames.unsqueeze(1) * dataset.mel.hop_size + self.samples).abs()
+        # Clips shorter than the segment are extended with silence, and reflected after it.
         lengths = self.lengths[rows].clamp(min=dataset.segment_size).unsqueeze(1)
-        places = torch.where(places < lengths, places, 2 * (lengths - 1) - places)
+        samples = torch.where(samples < lengths, samples, 2 * (lengths - 1) - samples)
         return HiFiGANBatch(
             rows=index,
-            audio=self.audio.take(rows, places).float() / 32768,
+            audio=self.audio.take(rows, samples).float() / 32768,
             mel=self.mels.take(rows, first_frames.unsqueeze(1) + self.frames),
         )

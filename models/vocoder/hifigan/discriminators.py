@@ -1,9 +1,9 @@
 """HiFi-GAN's discriminators (Kong et al., arXiv:2010.05646, sections 2.3 and 2.4), of any width.
 
 Every sub-discriminator is a stack of one-dimensional convolutions over the last axis of [B, C, P, T]: for a period of P
-samples, T samples of each of P interleaved signals; for a scale, P = 1. The weights have the published checkpoints'
-shapes, (k, 1) and (k), and are in the same order in memory: convolving along the last axis is free, and a forward
-and backward pass takes 0.86 of the time of (k, 1) kernels on a CPU.
+samples, T samples of each of P interleaved signals; for a scale, P = 1. The weights have the shapes of the published
+checkpoints, (k, 1) and (k), which have the same layout in memory, so convolving along the last axis needs no copy. On a
+CPU, a forward and backward pass takes 0.86 of the time of (k, 1) kernels.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ SCALE_KERNELS = (15, 41, 41, 41, 41, 41, 5)
 SCALE_STRIDES = (1, 2, 2, 4, 4, 1, 1)
 SCALE_GROUPS = (1, 4, 16, 16, 16, 16, 1)
 POST_KERNEL = 3
-Judgement = tuple[list[Tensor], list[list[Tensor]]]  # scores and features, an item a sub-discriminator
+Judgement = tuple[list[Tensor], list[list[Tensor]]]  # scores and features, one item per sub-discriminator
 
 
 def _convolve(conv: Any, x: Tensor) -> Tensor:
     """Applies a Conv1d, or a Conv2d of width 1, along the last axis of [B, C, P, T]."""
-    with torch.autocast(x.device.type, enabled=False):  # the norm of a weight is computed in float32
+    with torch.autocast(x.device.type, enabled=False):  # weight norms are computed in float32
         weight = conv.weight.flatten(2).unsqueeze(2)
     stride, padding = conv.stride[0], int(conv.padding[0])
     if x.is_cuda and conv.bias is not None:
@@ -43,17 +43,21 @@ def _convolve(conv: Any, x: Tensor) -> Tensor:
 
 
 class _Stack(nn.Module):
-    """Convolutions with leaky ReLUs between them, then one that gives the scores."""
+    """Convolutions with leaky ReLUs, then one that computes the scores."""
 
     convs: nn.ModuleList
     conv_post: nn.Module
 
     def _judge(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """[B, 1, P, T] -> scores [B, P * T'] and the features [B, C, P, T'] of every layer, the scores' own last."""
+        """Scores x [B, 1, P, T].
+
+        Returns:
+            Scores [B, P * T'], and the features [B, C, P, T'] of every layer, of which the last are the scores.
+        """
         features: list[Tensor] = []
         for conv in self.convs:
-            # In place: its gradient needs the output alone, so each layer is kept once and not twice. Not on a GPU's
-            # first layer, whose result is a view: there autograd would copy the gradient.
+            # In place, so that each layer is stored only once: the gradient needs only the output. Not for the first
+            # layer on a GPU, whose output is a view: autograd would copy the gradient.
             x = F.leaky_relu(_convolve(conv, x), LEAKY_SLOPE, inplace=not x.is_cuda or len(features) > 0)
             features.append(x)
         features.append(_convolve(self.conv_post, x))
@@ -61,7 +65,7 @@ class _Stack(nn.Module):
 
 
 class PeriodDiscriminator(_Stack):
-    """Sees every P-th sample: the structure of a signal of that period (section 2.3)."""
+    """Scores every P-th sample, and so the structure of signals with that period (section 2.3)."""
 
     def __init__(self, period: int, channels: Sequence[int]) -> None:
         """Builds the layers.
@@ -82,27 +86,27 @@ class PeriodDiscriminator(_Stack):
         add_weight_norm(self)
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
-            wav: [B, 1, N], reflected at its end up to a multiple of the period.
+            wav: [B, 1, N]; its end is extended by reflection to a multiple of the period.
 
         Returns:
-            scores [B, S], and the features [B, C, period, T] of six layers.
+            Scores [B, S], and the features [B, C, period, T] of six layers.
         """
         x = reflected(wav, 0, -wav.shape[-1] % self.period)
         return self._judge(x.unflatten(-1, (-1, self.period)).transpose(2, 3).contiguous())
 
 
 class ScaleDiscriminator(_Stack):
-    """Sees the waveform as it comes, through long grouped convolutions (section 2.3; MelGAN, arXiv:1910.06711)."""
+    """Scores the waveform itself with long grouped convolutions (section 2.3; MelGAN, arXiv:1910.06711)."""
 
     def __init__(self, channels: Sequence[int], spectral: bool) -> None:
         """Builds the layers.
 
         Args:
             channels: of the seven layers, multiples of 16.
-            spectral: spectral norm in place of weight norm.
+            spectral: use spectral norm instead of weight norm.
         """
         super().__init__()
         self.convs = nn.ModuleList()
@@ -118,13 +122,13 @@ class ScaleDiscriminator(_Stack):
             add_weight_norm(self)
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
             wav: [B, 1, N].
 
         Returns:
-            scores [B, S], and the features [B, C, 1, T] of eight layers.
+            Scores [B, S], and the features [B, C, 1, T] of eight layers.
         """
         return self._judge(wav.unsqueeze(2))
 
@@ -135,10 +139,10 @@ def _check(wav: Tensor, least: int) -> None:
 
 
 class MultiPeriodDiscriminator(nn.Module):
-    """One discriminator a period."""
+    """One discriminator per period."""
 
     def __init__(self, periods: Sequence[int], channels: Sequence[int]) -> None:
-        """Builds a discriminator per period.
+        """Builds the discriminators.
 
         Args:
             periods: samples (2, 3, 5, 7, 11 in the paper).
@@ -154,13 +158,13 @@ class MultiPeriodDiscriminator(nn.Module):
         self.longest = max(periods)
 
     def forward(self, wav: Tensor) -> Judgement:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
-            wav: [B, 1, N] in -1..1, recordings, resyntheses or both one after the other: rows do not see each other.
+            wav: [B, 1, N] in -1..1: recordings, resyntheses or both; rows do not affect each other.
 
         Returns:
-            for each period the scores [B, S], 1 for a recording, and the features of every layer.
+            For each period the scores [B, S], 1 for a recording, and the features of every layer.
 
         Raises:
             ValueError: wav is not [B, 1, N], or shorter than the longest period.
@@ -173,12 +177,12 @@ class MultiPeriodDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """One discriminator for the waveform and one for each of its averages over 2, 4 ... samples.
 
-    The first is spectral-normed: in training mode each call improves its norms' estimate by one power iteration, that
-    is, changes its buffers (arXiv:1802.05957, sec. 2.1).
+    The first uses spectral norm: in training mode each call improves the estimates of the norms, which are buffers, by
+    one power iteration (arXiv:1802.05957, sec. 2.1).
     """
 
     def __init__(self, num_scales: int, channels: Sequence[int]) -> None:
-        """Builds a discriminator per scale.
+        """Builds the discriminators.
 
         Args:
             num_scales: 3 in the paper.
@@ -193,13 +197,13 @@ class MultiScaleDiscriminator(nn.Module):
         self.discriminators = nn.ModuleList(ScaleDiscriminator(channels, scale == 0) for scale in range(num_scales))
 
     def forward(self, wav: Tensor) -> Judgement:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
-            wav: [B, 1, N] in -1..1; rows do not see each other.
+            wav: [B, 1, N] in -1..1; rows do not affect each other.
 
         Returns:
-            for each scale the scores [B, S], 1 for a recording, and the features of every layer.
+            For each scale the scores [B, S], 1 for a recording, and the features of every layer.
 
         Raises:
             ValueError: wav is not [B, 1, N].
@@ -216,9 +220,10 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 class HiFiGANDiscriminator(nn.Module):
-    """Both kinds side by side.
+    """Discriminators of periods and of scales.
 
-    A published `do_*` file ({"mpd": ..., "msd": ...}) loads when `modules.weight_norm.current_names` has renamed it.
+    A published `do_*` file ({"mpd": ..., "msd": ...}) loads after `modules.weight_norm.current_names` has renamed its
+    keys.
     """
 
     def __init__(
@@ -228,23 +233,23 @@ class HiFiGANDiscriminator(nn.Module):
         num_scales: int,
         scale_channels: Sequence[int],
     ) -> None:
-        """Builds both kinds; arguments as those of MultiPeriodDiscriminator and MultiScaleDiscriminator.
+        """Builds both kinds; arguments as for MultiPeriodDiscriminator and MultiScaleDiscriminator.
 
         Raises:
-            ValueError: they do not fit together.
+            ValueError: an argument is not what those require.
         """
         super().__init__()
         self.mpd = MultiPeriodDiscriminator(periods, period_channels)
         self.msd = MultiScaleDiscriminator(num_scales, scale_channels)
 
     def forward(self, wav: Tensor) -> Judgement:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
-            wav: [B, 1, N] in -1..1; recordings and resyntheses may share a batch, rows do not see each other.
+            wav: [B, 1, N] in -1..1; recordings and resyntheses may share a batch, rows do not affect each other.
 
         Returns:
-            scores [B, S] of every period, then of every scale, 1 for a recording; and their features.
+            Scores [B, S] of every period, then of every scale, 1 for a recording; and their features.
 
         Raises:
             ValueError: wav is not [B, 1, N], or shorter than the longest period.

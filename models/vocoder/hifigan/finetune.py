@@ -1,4 +1,4 @@
-"""Weights of a trained HiFi-GAN, published or our own, for a new training."""
+"""Reads the weights of a trained HiFi-GAN, from this toolkit or published, for a new training."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -18,30 +18,34 @@ from utils.logging import logger
 
 
 class Start(NamedTuple):
-    """Weights to start from."""
+    """Weights from which a new training starts."""
 
     generator: dict[str, Tensor]  # fused
     adversary: dict[str, Tensor] | None  # None: the folder has no discriminators
 
 
 def read_start(folder: Path, shape: GeneratorConfig, mel: MelSettings) -> Start:
-    """Reads a vocoder's folder of any known kind.
+    """Reads the weights in a vocoder's folder of any known kind.
 
     Args:
-        folder: as --vocoder_dir takes it.
-        shape: of the generator to start.
-        mel: that it is to be trained on.
+        folder: any path that --vocoder_dir accepts.
+        shape: of the generator to train.
+        mel: on which it will be trained.
 
     Raises:
-        UserError: the folder holds no HiFi-GAN, or one of another shape or mel; the fields are named.
+        UserError: the folder has no HiFi-GAN, or one of another shape or mel; the message names the fields.
     """
     weights = find_weights(folder)[0]
     trained = read_shape(find_shape(weights))
-    theirs = {**{f"model.{k}": v for k, v in asdict(trained.generator).items()}, **_prefixed(trained.mel)}
-    ours = {**{f"model.{k}": v for k, v in asdict(shape).items()}, **_prefixed(asdict(mel))}
-    different = [f"{key}: {theirs[key]} there, {ours[key]} here" for key in theirs if theirs[key] != ours[key]]
-    if different:
-        raise UserError(f"{folder}: not the vocoder of this configuration; {'; '.join(different)}", exit_code=2)
+    stored = {**{f"model.{k}": v for k, v in asdict(trained.generator).items()}, **_prefixed(trained.mel)}
+    configured = {**{f"model.{k}": v for k, v in asdict(shape).items()}, **_prefixed(asdict(mel))}
+    differing = [
+        f"{key}: {value} in the folder, {configured[key]} in the configuration"
+        for key, value in stored.items()
+        if value != configured[key]
+    ]
+    if differing:
+        raise UserError(f"{folder}: this vocoder does not match the configuration: {'; '.join(differing)}", exit_code=2)
     return Start(load_vocoder(folder).generator.state_dict(), _read_adversary(weights))
 
 
@@ -50,11 +54,13 @@ def _prefixed(mel: dict[str, float]) -> dict[str, object]:
 
 
 def _read_adversary(weights: Path) -> dict[str, Tensor] | None:
-    """The discriminators beside a generator's file: this toolkit's model_1.safetensors, or jik876's do_02500000."""
-    own = weights.with_name("model_1.safetensors")
-    if own.is_file():
-        state = read_weights(own)
-        if all(key.startswith(("mpd.", "msd.")) for key in state):  # else Amphion's, who numbers its models otherwise
+    """Reads the discriminators beside a generator's file: our model_1.safetensors or jik876's do_02500000."""
+    trained = weights.with_name("model_1.safetensors")
+    if trained.is_file():
+        state = read_weights(trained)
+        if all(
+            key.startswith(("mpd.", "msd.")) for key in state
+        ):  # else Amphion's, which numbers its models differently
             return state
     published = weights.with_name(f"do_{weights.name.removeprefix('g_')}")
     if published.is_file() and published != weights:

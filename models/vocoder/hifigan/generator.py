@@ -1,9 +1,9 @@
 """The HiFi-GAN generator (Kong et al., arXiv:2010.05646, section 2.2 and appendix A.1), of any shape.
 
-Layout inside this file is [B, C, T], which convolutions want; the toolkit's [B, T, C] is converted by the caller.
-Parameter names are those of the published checkpoints with the weight norm folded: a folded state dict loads as it is.
+This file uses the layout [B, C, T] of convolutions; callers convert from the toolkit's [B, T, C]. Parameter names are
+those of the published checkpoints without weight norm: a state dict with folded weight norm loads unchanged.
 
-On a GPU the layers convolve images of height 1, [B, C, 1, T], which cuDNN takes channels-last; PyTorch would copy
+On a GPU the layers convolve images of height 1, [B, C, 1, T], which cuDNN accepts channels-last; PyTorch would copy
 three-dimensional inputs to another layout and back.
 """
 
@@ -16,17 +16,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEAKY_SLOPE = 0.1
-# The last activation has PyTorch's default slope: a slip of the paper's code, with which all weights were trained.
+# The last activation has PyTorch's default slope: an oversight in the paper's code that all trained weights share.
 LAST_LEAKY_SLOPE = 0.01
 
 
-# oneDNN's fast convolution for AVX2 takes no more padding than this (its register block, less one sample); beyond it
-# falls to a general one, 1.5 to 3 times as slow. Padding by a copy beforehand costs a fraction of that.
+# Largest padding of oneDNN's fast convolution for AVX2 (its register block less one sample). With more, oneDNN uses a
+# general one, 1.5 to 3 times as slow; padding with a copy beforehand costs a fraction of that.
 _ONEDNN_PADDING = 3
 
 
 class SameConv1d(nn.Conv1d):
-    """A convolution on [B, C, T] that keeps T; parameters are those of `nn.Conv1d`."""
+    """Convolution on [B, C, T] that keeps T; parameters as in `nn.Conv1d`."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> None:
         """Builds the layers.
@@ -35,13 +35,13 @@ class SameConv1d(nn.Conv1d):
             in_channels: channels of the input.
             out_channels: channels of the output.
             kernel_size: taps, odd.
-            dilation: samples from tap to tap.
+            dilation: samples between taps.
         """
         self.reach = dilation * (kernel_size - 1) // 2  # samples on either side that an output depends on
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, padding=self.reach)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Applies the layer.
+        """Applies the convolution.
 
         Args:
             x: [B, in_channels, T].
@@ -59,7 +59,7 @@ class SameConv1d(nn.Conv1d):
 
 
 class Upsample1d(nn.ConvTranspose1d):
-    """A transposed convolution on [B, C, T] that makes `rate` times as many samples; PyTorch's parameters."""
+    """Transposed convolution on [B, C, T] that returns `rate` times as many samples; PyTorch's parameters."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, rate: int) -> None:
         """Builds the layer.
@@ -67,17 +67,17 @@ class Upsample1d(nn.ConvTranspose1d):
         Args:
             in_channels: channels of the input.
             out_channels: channels of the output.
-            kernel_size: taps; `rate` plus an even number.
+            kernel_size: taps, `rate` plus an even number.
             rate: samples per input sample.
         """
         super().__init__(in_channels, out_channels, kernel_size, rate, padding=(kernel_size - rate) // 2)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Applies the layer.
+        """Applies the transposed convolution.
 
         Args:
             input: [B, in_channels, T].
-            output_size: as in PyTorch's.
+            output_size: as in PyTorch.
 
         Returns:
             [B, out_channels, T * rate].
@@ -103,9 +103,9 @@ class ResBlock1(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: in and out.
+            channels: of input and output.
             kernel_size: odd.
-            dilations: one residual pair each.
+            dilations: one per residual pair.
         """
         super().__init__()
         self.convs1 = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
@@ -114,11 +114,11 @@ class ResBlock1(nn.Module):
         self.reach = sum((dilation + 1) * (kernel_size // 2) for dilation in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Applies the layer.
+        """Applies the block.
 
         Args:
-            x: [B, C, T], 0 where mask is.
-            mask: [B, 1, T], 1 inside an utterance.
+            x: [B, C, T], 0 where the mask is 0.
+            mask: [B, 1, T], 1 inside an utterance, or None.
 
         Returns:
             [B, C, T].
@@ -139,9 +139,9 @@ class ResBlock2(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: in and out.
+            channels: of input and output.
             kernel_size: odd.
-            dilations: one residual convolution each.
+            dilations: one per residual convolution.
         """
         super().__init__()
         self.convs = nn.ModuleList(SameConv1d(channels, channels, kernel_size, d) for d in dilations)
@@ -149,11 +149,11 @@ class ResBlock2(nn.Module):
         self.reach = sum(dilation * (kernel_size // 2) for dilation in dilations)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Applies the layer.
+        """Applies the block.
 
         Args:
-            x: [B, C, T], 0 where mask is.
-            mask: [B, 1, T], 1 inside an utterance.
+            x: [B, C, T], 0 where the mask is 0.
+            mask: [B, 1, T], 1 inside an utterance, or None.
 
         Returns:
             [B, C, T].
@@ -184,12 +184,12 @@ class HiFiGANGenerator(nn.Module):
         Args:
             n_mel: mel bands.
             resblock: "1" or "2".
-            upsample_rates: samples per input sample of each upsampling layer; this and the rest as in the paper's
-                Table 4 and code.
-            upsample_kernel_sizes: taps of each.
-            upsample_initial_channel: channels before the first; each layer halves them.
-            resblock_kernel_sizes: taps of the residual blocks after each layer.
-            resblock_dilation_sizes: the dilations of each of these blocks.
+            upsample_rates: samples per input sample of each upsampling layer. This and the following are as in the
+                paper's Table 4 and code.
+            upsample_kernel_sizes: taps of each upsampling layer.
+            upsample_initial_channel: channels before the first upsampling layer; each layer halves them.
+            resblock_kernel_sizes: taps of the residual blocks after each upsampling layer.
+            resblock_dilation_sizes: dilations of each of these blocks.
 
         Raises:
             ValueError: the lists do not fit together, or a layer could not keep N = T * prod(upsample_rates).
@@ -216,7 +216,7 @@ class HiFiGANGenerator(nn.Module):
         channels = upsample_initial_channel
         self.conv_pre = SameConv1d(n_mel, channels, 7)
         self.ups = nn.ModuleList()
-        self.resblocks = nn.ModuleList()  # flat, num_kernels a layer: the published checkpoints count them so
+        self.resblocks = nn.ModuleList()  # flat, num_kernels per layer, as the published checkpoints number them
         for rate, kernel in zip(upsample_rates, upsample_kernel_sizes, strict=True):
             self.ups.append(Upsample1d(channels, channels // 2, kernel, rate))
             channels //= 2
@@ -225,11 +225,11 @@ class HiFiGANGenerator(nn.Module):
         self.conv_post = SameConv1d(channels, 1, 7)
 
     def initialize(self) -> None:
-        """Draws the weights that training starts from: small, but for the first layer.
+        """Draws the initial weights for training: small ones, except in the first layer.
 
-        The paper's code asks for the same; its weight norm, which is added before, undoes it, and PyTorch's own weights
-        remain. Small ones learn faster: a mel L1 of 1.01 instead of 1.17 after 240 steps, of 1.17 instead of 1.25 with
-        another seed (a generator of 128 channels, the mel loss alone).
+        The paper's code intends the same, but it adds weight norm before, which undoes it and leaves PyTorch's default
+        weights. Small weights learn faster: a mel L1 of 1.01 instead of 1.17 after 240 steps, and of 1.17 instead of
+        1.25 with another seed (a generator of 128 channels, only the mel loss).
         """
         for part in (self.ups, self.resblocks, self.conv_post):
             for module in part.modules():
@@ -237,24 +237,24 @@ class HiFiGANGenerator(nn.Module):
                     nn.init.normal_(module.weight, 0.0, 0.01)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
-        """Synthesizes; a row gives the same samples alone and in any batch when mel_lengths is given.
+        """Synthesizes; with mel_lengths, a row has the same samples alone and in any batch.
 
-        A convolution alone in the world sees zeros beyond its utterance, not the bias-filled padding of a batch: every
-        layer's output is therefore set to zero there. Without mel_lengths all rows count as full, and no mask is made.
+        Outside a single utterance, convolutions pad with zeros; in a batch, the padding of a row would be filled by the
+        biases. Therefore every layer's output is set to zero there. Without mel_lengths no mask is computed.
 
         Args:
             mel: [B, n_mel, T] log-mel.
-            mel_lengths: [B] int64 frames; None where every row has T.
+            mel_lengths: [B] int64 frames; None: every row has T.
 
         Returns:
-            waveform [B, 1, N] in -1..1, 0 beyond a row's length; float32 also where the weights are of half
-                precision, whose steps of up to 2^-11 would be heard.
+            Waveforms [B, 1, N] in -1..1, 0 after a row's end. float32 even with weights in half precision, whose steps
+            of up to 2^-11 would be audible.
         """
         mask = None
         if mel_lengths is not None:
             frames = torch.arange(mel.shape[-1], device=mel.device)
             mask = (frames < mel_lengths[:, None])[:, None].to(mel.dtype)
-        if mel.is_cuda:  # channels last, as tensor cores want them; every layer below keeps them so
+        if mel.is_cuda:  # channels-last for tensor cores; every layer below keeps this layout
             mel = mel.transpose(1, 2).contiguous().transpose(1, 2)
         x = _masked(self.conv_pre(_masked(mel, mask)), mask)
         for i, (up, rate) in enumerate(zip(self.ups, self.upsample_rates, strict=True)):
@@ -270,17 +270,18 @@ class HiFiGANGenerator(nn.Module):
         return _masked(torch.tanh(x.float()), mask)
 
     def receptive_field(self) -> tuple[int, int]:
-        """The frames before and after a frame that its samples depend on, found from the last layer to the first.
+        """Returns how many frames before and after a frame its samples depend on.
 
-        A row cut with this much of its neighborhood on either side gives exactly the whole row's samples, the
-        neighborhood's own left out.
+        A part of a row, extended by this many frames on either side, has exactly the samples of the whole row within
+        the part.
         """
+        # From the last layer to the first.
         first, last = -self.conv_post.reach, self.hop_size - 1 + self.conv_post.reach
         for i in reversed(range(len(self.ups))):
             blocks: Any = self.resblocks[i * self.num_kernels : (i + 1) * self.num_kernels]
             reach = max(block.reach for block in blocks)
             (kernel,), (rate,), (padding,) = (getattr(self.ups[i], n) for n in ("kernel_size", "stride", "padding"))
-            # Sample o of a transposed convolution hears the inputs i with 0 <= o + padding - i * rate < kernel.
+            # Sample o of a transposed convolution depends on the inputs i with 0 <= o + padding - i * rate < kernel.
             first = -(-(first - reach + padding - kernel + 1) // rate)
             last = (last + reach + padding) // rate
         return self.conv_pre.reach - first, last + self.conv_pre.reach

@@ -1,8 +1,8 @@
-"""The discriminators' convolutions in forms that a GPU's tensor cores take; the results are those of `conv2d`.
+"""The discriminators' convolutions in forms that run on a GPU's tensor cores, with the results of `conv2d`.
 
-cuDNN has fast kernels for dense convolutions of many channels and at most 32 taps, channels-last. Layers with one input
-or output channel, in groups, or of 41 taps fell to kernels without tensor cores: 130 of the 182 ms that an H200 worked
-in a step of batch 16. All forms below give channels-last results.
+cuDNN has fast kernels for dense channels-last convolutions with many channels and at most 32 taps. Layers with a single
+input or output channel, with groups, or with 41 taps used kernels without tensor cores: 130 of the 182 ms of a step of
+batch 16 on an H200. All functions below return channels-last tensors.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_ALIGNED = 8  # tensor cores need sides of matrices to be multiples of this many bfloat16 values
+_ALIGNED = 8  # tensor cores need matrix dimensions that are multiples of this (bfloat16)
 _MOST_TAPS = 32
-_BLOCK_CHANNELS = 64  # output channels of a dense block, at least
+_BLOCK_CHANNELS = 64  # minimum of output channels per dense block
 _MOST_BLOCKS = 8
 
 
 def conv_from_one(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    """A convolution of one channel over the last axis, as a matrix product with every window.
+    """Computes a convolution of one channel over the last axis as a matrix product with every window.
 
     Args:
         x: [B, 1, P, T].
@@ -36,7 +36,7 @@ def conv_from_one(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding:
 
 
 def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
-    """A convolution to one channel over the last axis, as a matrix product whose columns are shifted and summed.
+    """Computes a convolution to one channel over the last axis as a matrix product with shifted and summed columns.
 
     Args:
         x: [B, C, P, T].
@@ -55,10 +55,10 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor
 
 
 def block_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int, groups: int) -> Tensor:
-    """A grouped convolution over the last axis as a few dense ones, each of block-diagonal weights.
+    """Computes a grouped convolution over the last axis as a few dense ones with block-diagonal weights.
 
-    Few, because cuDNN runs groups one by one. Of a long filter, taps move to the channels: neighboring samples of a
-    strided convolution (space to depth), or a second copy of the samples, half a filter later.
+    Few, because cuDNN runs groups one by one. Long filters are folded, so that taps become channels: neighboring
+    samples of a strided convolution (space to depth), or a second copy of the samples, half a filter later.
 
     Args:
         x: [B, C, 1, T].
@@ -79,18 +79,18 @@ def block_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: in
     if taps <= _MOST_TAPS:
         parts, kernels = x.chunk(blocks, 1), dense.unsqueeze(3)
     else:
-        # A view whose gradient keeps its layout; a selected row's would not.
+        # A view whose gradient keeps its layout; the gradient of a selected row would not.
         parts, kernels, padding = _folded(x.squeeze(2).transpose(1, 2), dense, stride, padding)
         stride = 1
-    answers = [
+    outputs = [
         F.conv2d(part, kernel, offset, (1, stride), (0, padding))
         for part, kernel, offset in zip(parts, kernels, bias.chunk(blocks), strict=True)
     ]
-    return torch.cat(answers, 1)
+    return torch.cat(outputs, 1)
 
 
 def _block_diagonal(weight: Tensor, groups: int, blocks: int) -> Tensor:
-    """[O, C // groups, 1, k] -> [blocks, O / blocks, C / blocks, k], 0 between groups."""
+    """Expands [O, C // groups, 1, k] to [blocks, O / blocks, C / blocks, k], 0 between groups."""
     out_channels, group_channels, _, taps = weight.shape
     merged = groups // blocks
     parts = weight.reshape(blocks, merged, out_channels // groups, group_channels, taps)
@@ -100,7 +100,7 @@ def _block_diagonal(weight: Tensor, groups: int, blocks: int) -> Tensor:
 
 
 def _folded(x: Tensor, dense: Tensor, stride: int, padding: int) -> tuple[Tensor, Tensor, int]:
-    """Inputs, kernels and padding of an equal convolution of stride 1 with fewer taps and more channels.
+    """Folds a convolution into an equivalent one of stride 1 with fewer taps and more channels.
 
     Args:
         x: [B, T, C].
@@ -108,27 +108,27 @@ def _folded(x: Tensor, dense: Tensor, stride: int, padding: int) -> tuple[Tensor
         stride, padding: of the convolution.
 
     Returns:
-        [blocks, B, channels, 1, positions], each channels-last; [blocks, O, channels, 1, taps]; the padding.
+        Inputs [blocks, B, channels, 1, positions], each channels-last; kernels [blocks, O, channels, 1, taps]; padding.
     """
     blocks, out_channels, block_channels, taps = dense.shape
     length = x.shape[1]
     frames = (length + 2 * padding - taps) // stride + 1
     phases = max(stride, 2)
-    fewer = -(-taps // phases)
-    positions = frames - 1 + fewer
-    dense = F.pad(dense, (0, phases * fewer - taps))
+    folded_taps = -(-taps // phases)
+    positions = frames - 1 + folded_taps
+    dense = F.pad(dense, (0, phases * folded_taps - taps))
     if stride == 1:
-        x = F.pad(x, (0, 0, padding, positions + fewer - length - padding))
-        x, padding = torch.stack([x[:, :positions], x[:, fewer:]], 2), 0
-        kernels = dense.unflatten(-1, (phases, fewer)).transpose(-1, -2)
+        x = F.pad(x, (0, 0, padding, positions + folded_taps - length - padding))
+        x, padding = torch.stack([x[:, :positions], x[:, folded_taps:]], 2), 0
+        kernels = dense.unflatten(-1, (phases, folded_taps)).transpose(-1, -2)
     else:
-        kernels = dense.unflatten(-1, (fewer, phases))
+        kernels = dense.unflatten(-1, (folded_taps, phases))
         if length % stride == 0 and padding % stride == 0 and positions == length // stride + 2 * (padding // stride):
-            padding //= stride  # the convolution pads by itself: no copy
+            padding //= stride  # the convolution pads without a copy
         else:
             x, padding = F.pad(x, (0, 0, padding, stride * positions - length - padding)), 0
         x = x.unflatten(1, (-1, stride))
     # x [B, positions, phases, C], kernels [blocks, O, C / blocks, taps, phases]
     x = x.unflatten(-1, (blocks, block_channels)).permute(3, 0, 1, 2, 4).flatten(3)
-    kernels = kernels.permute(0, 1, 4, 2, 3).reshape(blocks, out_channels, phases * block_channels, 1, fewer)
+    kernels = kernels.permute(0, 1, 4, 2, 3).reshape(blocks, out_channels, phases * block_channels, 1, folded_taps)
     return x.transpose(2, 3).unsqueeze(3), kernels, padding

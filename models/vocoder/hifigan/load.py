@@ -1,4 +1,4 @@
-"""Loads a published HiFi-GAN vocoder, strictly, with the weight norm folded."""
+"""Loads a trained or published HiFi-GAN vocoder, strictly, with the weight norm folded."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,12 +20,12 @@ def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") ->
     """Loads the generator of a vocoder folder in any layout that `published.checkpoint_files` knows.
 
     Args:
-        vocoder_dir: the folder, a checkpoint folder inside it, or the weight file itself.
-        device: where the vocoder is to run; on a GPU it does so in half precision.
+        vocoder_dir: the folder, a checkpoint folder inside it, or a weight file.
+        device: where the vocoder will run; on a GPU it uses half precision.
 
     Raises:
-        UserError: the folder is no HiFi-GAN vocoder, its description lacks a key, or its weights do not fit the shape
-            (the missing, extra and misshapen keys are named).
+        UserError: the folder has no HiFi-GAN vocoder, its description lacks a key, or its weights do not fit the shape
+            (the message names missing, extra and misshapen keys).
     """
     candidates = find_weights(Path(vocoder_dir))
     shape_path = find_shape(candidates[0])
@@ -33,13 +33,13 @@ def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") ->
     generator = HiFiGANGenerator(int(shape.mel["n_mel"]), **asdict(shape.generator))
     path, state = _generator_state(candidates)
     load_strict(generator, state, f"{path} (shape from {shape_path})")
-    # On a GPU in half precision: float16's rounding stays 58 dB below the speech, bfloat16's only 40 dB.
+    # Half precision on a GPU: rounding errors of float16 are 58 dB below the speech, those of bfloat16 only 40 dB.
     dtype = torch.float16 if torch.device(device).type == "cuda" else torch.float32
     return HiFiGANVocoder(generator.to(device, dtype).eval().requires_grad_(False), shape.mel, str(vocoder_dir))
 
 
 def _generator_state(candidates: list[Path]) -> tuple[Path, dict[str, Tensor]]:
-    """The first file that holds a generator, and its folded float32 weights under the published names."""
+    """Returns the first file that has a generator, and its folded float32 weights under the published names."""
     for path in candidates:
         state = strip_module_prefix(_generator_of(read_weights(path)))
         if any(key.startswith("conv_pre.") for key in state):
@@ -49,7 +49,7 @@ def _generator_state(candidates: list[Path]) -> tuple[Path, dict[str, Tensor]]:
 
 
 def _generator_of(content: dict[str, Any]) -> dict[str, Tensor]:
-    """The tensors by name; of a file that holds several networks, the generator's."""
+    """Returns the tensors by name; only the generator's if the file has several networks."""
     for key in ("generator", "generator_state_dict"):
         if isinstance(content.get(key), dict):
             content = content[key]

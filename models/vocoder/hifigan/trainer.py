@@ -1,4 +1,4 @@
-"""Training HiFi-GAN."""
+"""Training of HiFi-GAN."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +16,12 @@ from utils.checkpoint import load_strict
 
 
 class HiFiGANTrainer(AdversarialTrainer):
-    """Adversarial training of the generator (arXiv:2010.05646, sec. 2.4 and 3.3)."""
+    """Trains the generator with adversarial, feature matching and mel losses (arXiv:2010.05646, sec. 2.4 and 3.3)."""
 
     train_config: HiFiGANTrainConfig
 
     def build(self) -> None:
-        """Makes the data sets, the networks and their optimizers."""
+        """Builds the data sets, the networks and their optimizers."""
         config = self.config
         assert isinstance(config.model, HiFiGANConfig) and isinstance(config.train, HiFiGANTrainConfig)
         self.build_data()
@@ -33,20 +33,20 @@ class HiFiGANTrainer(AdversarialTrainer):
         self.build_networks(generator, adversary, HiFiGANGenerator(n_mel, **shape), config.train.adam)
 
     def learning_rate(self, step: int) -> float:
-        """Falls by lr_decay every lr_decay_every steps."""
+        """Multiplies the initial learning rate by lr_decay every lr_decay_every steps."""
         train = self.train_config
         return train.adam.lr * train.lr_decay ** ((step - 1) // train.lr_decay_every)
 
     def generator_inputs(self, batch: VocoderBatch) -> tuple[Tensor, ...]:
-        """The mel [B, n_mel, F]."""
+        """Returns the mel [B, n_mel, F]."""
         return (self.input_mel_of(batch).transpose(1, 2),)
 
     def waveform(self, generated: Tensor) -> Tensor:
-        """The output itself."""
+        """Returns the generator's output, which is the waveform."""
         return generated
 
     def generator_losses(self, batch: VocoderBatch, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
-        """Adversarial, feature matching and mel loss (arXiv:2010.05646, sec. 2.4)."""
+        """Computes the adversarial, feature matching and mel losses (arXiv:2010.05646, sec. 2.4)."""
         train = self.train_config
         with self.accelerator.autocast():
             losses = self.accelerator.unwrap_model(self.adversary).generator_losses(real, generated)
@@ -55,15 +55,15 @@ class HiFiGANTrainer(AdversarialTrainer):
         return {**losses, "total": total + train.mel_loss_weight * losses["mel"]}
 
     def resynthesize(self, generator: nn.Module, mel: Tensor) -> Tensor:
-        """mel [1, T, n_mel] -> audio [1, N], float32."""
+        """Synthesizes mel [1, T, n_mel] -> audio [1, N], float32."""
         with self.accelerator.autocast():
             return generator(mel.float().transpose(1, 2))[:, 0].float()
 
     def start_from(self, folder: Path) -> None:
-        """Takes over a trained generator, and its discriminators where the folder has them.
+        """Loads a trained generator, and its discriminators if the folder has them.
 
         Raises:
-            UserError: the folder holds no HiFi-GAN, or one of another shape or mel.
+            UserError: the folder has no HiFi-GAN, or one of another shape or mel.
         """
         assert isinstance(self.config.model, HiFiGANConfig)
         start = read_start(folder, self.config.model.generator, self.config.preprocess.mel)

@@ -1,4 +1,4 @@
-"""A light vocoder of a source, a filter and an inverse STFT, which a CPU trains in an hour."""
+"""A light source-filter vocoder with an inverse STFT, which trains in an hour on a CPU."""
 
 from config.registry import Model
 from config.schema import PitchedVocoderPreprocessConfig

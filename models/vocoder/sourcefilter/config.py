@@ -1,4 +1,4 @@
-"""The sections of exp_config.json that the source-filter vocoder reads."""
+"""Sections of exp_config.json for the source-filter vocoder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -8,12 +8,12 @@ from config.schema import AdamConfig, ExpConfig, Problem, Section, TrainConfig, 
 
 @dataclass(frozen=True)
 class SourceFilterDiscriminatorConfig(Section):
-    """Discriminators so small that a CPU trains them: of periods (HiFi-GAN's) and of spectrograms (UnivNet's)."""
+    """Discriminators of periods (HiFi-GAN's) and of spectrograms (UnivNet's), small enough to train on a CPU."""
 
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples, one discriminator each
-    period_channels: tuple[int, ...] = (8, 32, 64, 128, 128)  # of each one's layers
+    period_channels: tuple[int, ...] = (8, 32, 64, 128, 128)  # of the layers of each
     n_ffts: tuple[int, ...] = (2048, 1024, 512)  # samples, one discriminator each; frames overlap by three quarters
-    spectrogram_channels: int = 8  # of each one's layers
+    spectrogram_channels: int = 8  # of the layers of each
 
     def problems(self) -> Iterator[Problem]:
         yield from positive(self, "spectrogram_channels")
@@ -27,14 +27,14 @@ class SourceFilterDiscriminatorConfig(Section):
 
 @dataclass(frozen=True)
 class SourceFilterGeneratorConfig(Section):
-    """The shape of the generator: all that inference needs to know."""
+    """The shape of the generator: the only settings that inference needs."""
 
     channels: int = 256  # of the network at the mel's frame rate
     hidden_channels: int = 768  # inside a block
     num_blocks: int = 6  # ConvNeXt blocks
-    kernel_size: int = 7  # frames that a convolution sees
-    pitch_channels: int = 128  # of the head that reads pitch and voicing from the mel
-    pitch_kernel_size: int = 5  # frames that one of its three convolutions sees
+    kernel_size: int = 7  # frames that a convolution covers
+    pitch_channels: int = 128  # of the head that predicts pitch and voicing from the mel
+    pitch_kernel_size: int = 5  # frames that each of its three convolutions covers
 
     def problems(self) -> Iterator[Problem]:
         yield from positive(self, "channels", "hidden_channels", "num_blocks", "pitch_channels")
@@ -51,16 +51,16 @@ class SourceFilterConfig(SourceFilterGeneratorConfig):
 
     @property
     def generator(self) -> SourceFilterGeneratorConfig:
-        """The generator's part alone."""
+        """Only the settings of the generator."""
         names = [spec.name for spec in fields(SourceFilterGeneratorConfig)]
         return SourceFilterGeneratorConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
 class SourceFilterAdamConfig(AdamConfig):
-    """AdamW (arXiv:1711.05101), one for the generator and one for the discriminators."""
+    """Settings of AdamW (arXiv:1711.05101): one optimizer for the generator, one for the discriminators."""
 
-    lr: float = 5e-4  # the highest learning rate
+    lr: float = 5e-4  # the peak learning rate
     betas: tuple[float, ...] = (0.8, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.01
@@ -72,18 +72,18 @@ class SourceFilterTrainConfig(TrainConfig):
 
     grad_clip_thresh: float = 100.0
     max_epoch: int | None = None
-    max_steps: int | None = 20_000  # the learning rate falls until there
+    max_steps: int | None = 20_000  # the learning rate decays until this step
     adam: SourceFilterAdamConfig = field(default_factory=SourceFilterAdamConfig)
-    warmup_steps: int = 200  # in which the learning rate rises to adam.lr
-    final_lr_ratio: float = 0.02  # share of adam.lr that is left at the last step, along a cosine
-    segment_size: int = 8192  # samples of a clip that a step sees, a multiple of the hop size
-    adversary_start: int = 6000  # steps without discriminators, a quarter as long; then they join
-    predicted_pitch: float = 0.5  # share of the segments after adversary_start whose source has the head's pitch
+    warmup_steps: int = 200  # during which the learning rate rises to adam.lr
+    final_lr_ratio: float = 0.02  # the last step's share of adam.lr; the decay is a cosine
+    segment_size: int = 8192  # samples per crop of a clip, a multiple of the hop size
+    adversary_start: int = 6000  # steps before the discriminators join; until then a step takes a quarter of the time
+    predicted_pitch: float = 0.5  # share of segments after adversary_start whose source uses the predicted pitch
     mel_loss_weight: float = 45.0
     feature_loss_weight: float = 2.0
     pitch_loss_weight: float = 1.0
-    ema_decay: float | None = 0.999  # of the average of the generator's weights that is validated; null: none
-    num_valid_clips: int = 16  # whole validation clips that are measured
+    ema_decay: float | None = 0.999  # of the averaged generator weights, which are validated; null: no average
+    num_valid_clips: int = 16  # whole validation clips per validation
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()

@@ -1,4 +1,4 @@
-"""The clips of stage 1 as batches of crops, with their pitch."""
+"""Batches of crops of the clips from stage 1, with their pitch."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,17 +18,17 @@ from utils.errors import UserError
 class SourceFilterBatch(NamedTuple):
     """Shapes: B crops of `segment` samples, which are F mel frames; margin = (n_fft - hop_size) / 2 samples."""
 
-    rows: Tensor  # [B] int64, of the data set's manifest
+    rows: Tensor  # [B] int64, rows of the data set's manifest
     audio: Tensor  # [B, margin + segment + margin] float32, full scale is 1: the segment and its neighborhood
-    mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, for fine-tuning; else [B, 0, n_mel]
+    mel: Tensor  # [B, F, n_mel] float32, log amplitude: the acoustic model's, when fine-tuning; else [B, 0, n_mel]
     pitch: Tensor  # [B, F] float32, Hz, 0 = unvoiced
 
 
 class SourceFilterDataset(HiFiGANDataset):
-    """One split of a corpus: HiFi-GAN's crops, and the pitch of their frames."""
+    """One split of a corpus: HiFi-GAN's crops with the pitch of their frames."""
 
     def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
-        """Reads the manifest; arguments as those of HiFiGANDataset.
+        """Reads the manifest; the arguments are those of HiFiGANDataset.
 
         Raises:
             UserError: the split or its first shard is missing or damaged, or has no pitch.
@@ -36,10 +36,12 @@ class SourceFilterDataset(HiFiGANDataset):
         super().__init__(data_dir, split, mel, segment_size)
         first = self.rows[0] if self.rows else None
         if first is not None and not self._shards.has(first["shard"], first["utt_id"], "pitch"):
-            raise UserError(f"{data_dir}: its clips have no pitch, which this vocoder learns from: run stage 1 again")
+            raise UserError(
+                f"{data_dir}: its clips have no pitch, which this vocoder needs for training: run stage 1 again"
+            )
 
     def __getitem__(self, crop: Crop) -> SourceFilterBatch:  # type: ignore[override]
-        """One crop, in the fields of a batch without their first dimension.
+        """Reads one crop: the fields of a batch without their first dimension.
 
         Raises:
             UserError: the clip's shard is missing or damaged.
@@ -49,34 +51,34 @@ class SourceFilterDataset(HiFiGANDataset):
         return SourceFilterBatch(*super().__getitem__(crop), self._pitch(self.rows[crop.row], first, last))
 
     def pitch(self, row: int) -> Tensor:
-        """A whole clip's pitch, float32 [N / hop_size] Hz, 0 = unvoiced."""
+        """Reads the pitch of a whole clip, float32 [N / hop_size] Hz, 0 = unvoiced."""
         return self._pitch(self.rows[row], 0, self._num_frames(self.rows[row]))
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that `on_device` takes there."""
+        """Bytes that `on_device` allocates."""
         return super().resident_bytes + sum(map(self._num_frames, self.rows)) * 4
 
     def on_device(self, device: torch.device) -> "ResidentPitchedClips":
-        """Reads all clips, once, into the memory of a device."""
+        """Copies all clips into the memory of a device."""
         return ResidentPitchedClips(self, device)
 
     def _pitch(self, row: ClipRow, start: int, stop: int) -> Tensor:
-        """Frames; beyond the clip's end, those of silence."""
-        there = min(stop, self._num_frames(row))
-        pitch = self._shards.read(row["shard"], row["utt_id"], "pitch", start, there).float()
-        return F.pad(pitch, (0, stop - there))
+        """Reads the frames from `start` to `stop`; those after the clip's end are unvoiced."""
+        last = min(stop, self._num_frames(row))
+        pitch = self._shards.read(row["shard"], row["utt_id"], "pitch", start, last).float()
+        return F.pad(pitch, (0, stop - last))
 
 
 class ResidentPitchedClips(ResidentClips):
-    """A data set in the memory of a device."""
+    """A data set with pitch in the memory of a device."""
 
     def __init__(self, dataset: SourceFilterDataset, device: torch.device) -> None:
-        """Reads all clips.
+        """Copies all clips to the device.
 
         Args:
-            dataset: at least one clip.
-            device: of the clips.
+            dataset: with at least one clip.
+            device: where the clips are kept.
         """
         super().__init__(dataset, device)
         hop_size = dataset.mel.hop_size
@@ -86,9 +88,9 @@ class ResidentPitchedClips(ResidentClips):
         self.pitch_frames = torch.arange(dataset.segment_size // hop_size, device=device)
 
     def batch(self, chosen: list[Crop]) -> SourceFilterBatch:  # type: ignore[override]
-        """The same crops as `collate` of them; see `ResidentData.batch`."""
+        """Returns the same batch as `collate` does for these crops; see `ResidentData.batch`."""
         crops = super().batch(chosen)
-        facts = torch.stack([crops.rows, torch.tensor([self.dataset.first_frame(crop) for crop in chosen])])
-        rows, first_frames = facts.to(self.device, non_blocking=True)
+        positions = torch.stack([crops.rows, torch.tensor([self.dataset.first_frame(crop) for crop in chosen])])
+        rows, first_frames = positions.to(self.device, non_blocking=True)
         pitch = self.pitch.take(rows, first_frames.unsqueeze(1) + self.pitch_frames)
         return SourceFilterBatch(*crops, pitch)

@@ -11,21 +11,21 @@ from models.vocoder.hifigan.discriminators import LEAKY_SLOPE, Judgement, MultiP
 from modules.stft import FramedSTFT
 from modules.weight_norm import add_weight_norm
 
-# Magnitudes to this power, so that quiet bins count as well: after 600 steps beside 600 with plain magnitudes, 16 clips
-# had a predicted MOS of 4.04 (3.99).
+# Exponent of the magnitudes, so that quiet bins count as well: after 600 steps, 16 clips had a predicted MOS of 4.04;
+# after 600 with plain magnitudes, 3.99.
 _COMPRESSION = 0.3
-_SCALE, _OFFSET = 4.0, 1.5  # bring what speech then has, 0.1 to 1, to about -1 to 2
-_EPSILON = 1e-8  # of the power, so that its gradient stays finite at silence
+_SCALE, _OFFSET = 4.0, 1.5  # map the compressed magnitudes of speech, 0.1 to 1, to about -1 to 2
+_EPSILON = 1e-8  # added to the power, so that its gradient stays finite in silence
 
 
 class SpectrogramDiscriminator(nn.Module):
-    """Judges the magnitudes of one STFT with convolutions that halve the frequency axis."""
+    """Scores the magnitudes of one STFT with convolutions that halve the frequency axis."""
 
     def __init__(self, n_fft: int, channels: int) -> None:
         """Builds the layers.
 
         Args:
-            n_fft: samples, a multiple of 4, a quarter of which is the hop.
+            n_fft: samples, a multiple of 4; the hop is a quarter of it.
             channels: of the layers.
         """
         super().__init__()
@@ -42,7 +42,7 @@ class SpectrogramDiscriminator(nn.Module):
         add_weight_norm(self)
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
             wav: [B, 1, N].
@@ -65,7 +65,7 @@ class SpectrogramDiscriminator(nn.Module):
 
 
 class SourceFilterAdversary(Adversary):
-    """Discriminators of periods and of spectrograms, with the losses that they give."""
+    """Discriminators of periods and of spectrograms, with the adversarial losses."""
 
     def __init__(
         self,
@@ -78,22 +78,22 @@ class SourceFilterAdversary(Adversary):
 
         Args:
             periods: samples, one discriminator each.
-            period_channels: of each one's five layers.
+            period_channels: of the five layers of each.
             n_ffts: samples, one discriminator each.
-            spectrogram_channels: of each one's layers.
+            spectrogram_channels: of the layers of each.
         """
         super().__init__()
         self.mpd = MultiPeriodDiscriminator(periods, period_channels)
         self.spectrograms = nn.ModuleList(SpectrogramDiscriminator(n_fft, spectrogram_channels) for n_fft in n_ffts)
 
     def judge(self, wav: Tensor) -> Judgement:
-        """Judges waveforms.
+        """Scores waveforms.
 
         Args:
             wav: [B, 1, N].
 
         Returns:
-            scores and features of every discriminator.
+            Scores and features of every discriminator.
         """
         scores, features = self.mpd(wav)
         for discriminator in self.spectrograms:

@@ -1,10 +1,10 @@
-"""A generator of a source and a filter: what it adds to known physics is all that a network must learn.
+"""A source-filter generator: signal processing models the known physics, and the network learns only the rest.
 
-Pulses at the pitch and noise are the source (neural source-filter models, arXiv:1904.12088; HiFTNet, arXiv:2309.09493,
-also reads the pitch from the mel). The filter is a spectrum a frame, made by ConvNeXt blocks at the mel's frame rate,
-and an inverse STFT gives the waveform (Vocos, arXiv:2306.00814; with a harmonic source, Wavehax, arXiv:2411.06807).
-Magnitudes start from the pseudo-inverse of the mel filters (FreeV, arXiv:2406.08196), so that an untrained generator
-already makes something like speech.
+The source consists of pulses at the pitch and of noise (neural source-filter models, arXiv:1904.12088; HiFTNet,
+arXiv:2309.09493, also predicts the pitch from the mel). The filter is one spectrum per frame, computed by ConvNeXt
+blocks at the mel's frame rate; an inverse STFT returns the waveform (Vocos, arXiv:2306.00814; with a harmonic source,
+Wavehax, arXiv:2411.06807). Magnitudes start from the pseudo-inverse of the mel filters (FreeV, arXiv:2406.08196), so
+that even an untrained generator produces something like speech.
 """
 
 import math
@@ -21,29 +21,29 @@ from modules.mel import LOG_FLOOR, mel_filters
 from modules.pulses import pulse_phases, pulses
 from modules.stft import FramedSTFT
 
-LOWEST_PITCH, HIGHEST_PITCH = 55.0, 1000.0  # Hz, of what the head may say
-# The voicing from which there are pulses. Below 0: the network can damp pulses, and cannot make those that are missing.
+LOWEST_PITCH, HIGHEST_PITCH = 55.0, 1000.0  # Hz, limits of the predicted pitch
+# Voicing logit above which the source has pulses. Below 0, because the filter can damp pulses but not add missing ones.
 VOICED_FROM = -1.5
 NOISE_PERIOD = 1 << 17  # samples of fixed noise, 6 s at the usual rate
-_USUAL_LOG_PITCH = 5.3  # ln of 200 Hz, where the head starts
-_MEL_SCALE = 5.0  # of the log mel's values
-_MAGNITUDE_FLOOR = 1e-4  # where the pseudo-inverse gives nothing, or less
+_USUAL_LOG_PITCH = 5.3  # ln of 200 Hz, the initial prediction of the head
+_MEL_SCALE = 5.0  # divisor of the log-mel values
+_MAGNITUDE_FLOOR = 1e-4  # lower limit, because the pseudo-inverse can return 0 or negative values
 _LARGEST_LOG_MAGNITUDE = 6.0
-_NOISE_START, _REST_START = -1.5, -3.0  # added to the log magnitudes: at first pulses are loudest
+_NOISE_START, _REST_START = -1.5, -3.0  # added to the log magnitudes, so that pulses are loudest at first
 
 
 class PitchReading(NamedTuple):
-    """Shapes: B utterances, T frames. All float32."""
+    """Prediction of the pitch head. Shapes: B utterances, T frames. All float32."""
 
-    log_pitch: Tensor  # [B, T] ln Hz, defined where there is no voice, too
-    voicing: Tensor  # [B, T] logit: above 0 is probably voiced
+    log_pitch: Tensor  # [B, T] ln Hz, also defined in unvoiced frames
+    voicing: Tensor  # [B, T] logit: above 0 means probably voiced
 
 
 class Source(NamedTuple):
-    """The input of the filter. Shapes: B utterances, T frames. All float32."""
+    """Input of the filter. Shapes: B utterances, T frames. All float32."""
 
     pitch: Tensor  # [B, T] Hz, 0 = unvoiced
-    phases: Tensor  # [B, T + 1] periods, see modules.pulses
+    phases: Tensor  # [B, T + 1] in periods, see modules.pulses
     noise: Tensor  # [B, T * hop_size], unit power
 
 
@@ -55,24 +55,24 @@ class Generated(NamedTuple):
 
 
 class PitchHead(nn.Module):
-    """Reads pitch and voicing from a mel, whoever made it."""
+    """Predicts pitch and voicing from a mel, computed from audio or by an acoustic model."""
 
     def __init__(self, n_mel: int, channels: int, kernel_size: int) -> None:
         """Builds the layers.
 
         Args:
             n_mel: mel bands.
-            channels: of its layers.
+            channels: of the layers.
             kernel_size: frames, odd.
         """
         super().__init__()
         sizes = (n_mel, channels, channels, channels)
         self.convs = nn.ModuleList(Conv1d(a, b, kernel_size) for a, b in zip(sizes, sizes[1:], strict=False))
         self.out = nn.Linear(channels, 2)
-        self.reach = len(self.convs) * (kernel_size // 2)  # frames before and after that an output depends on
+        self.reach = len(self.convs) * (kernel_size // 2)  # frames on either side that an output depends on
 
     def forward(self, x: Tensor, mask: Tensor | None) -> PitchReading:
-        """Applies the layer.
+        """Predicts log pitch and voicing.
 
         Args:
             x: [B, T, n_mel] scaled mel, 0 on padding.
@@ -86,7 +86,7 @@ class PitchHead(nn.Module):
 
 
 class SourceFilterGenerator(nn.Module):
-    """log-mel [B, T, n_mel] -> waveform [B, T * hop_size]."""
+    """Turns log-mels [B, T, n_mel] into waveforms [B, T * hop_size]."""
 
     filters_inverse: Tensor
     fixed_noise: Tensor
@@ -104,7 +104,7 @@ class SourceFilterGenerator(nn.Module):
         """Builds the layers.
 
         Args:
-            mel: what it is to hear; the source and the spectra have its frames.
+            mel: of the input; the source and the spectra have the same frames.
             channels, hidden_channels, num_blocks, kernel_size: of the ConvNeXt blocks.
             pitch_channels, pitch_kernel_size: of the pitch head.
         """
@@ -125,19 +125,19 @@ class SourceFilterGenerator(nn.Module):
         self.register_buffer("filters_inverse", torch.linalg.pinv(filters.double()).float(), persistent=False)
         seeded = torch.Generator().manual_seed(0)
         self.register_buffer("fixed_noise", torch.randn(NOISE_PERIOD, generator=seeded), persistent=False)
-        # Frames before and after that a frame's samples depend on; the head, which hears the whole mel, left out.
+        # Frames on either side that a frame's samples depend on, without the pitch head, which gets the whole mel.
         self.reach = (kernel_size // 2) * (1 + num_blocks) + 2 * -(-mel.n_fft // mel.hop_size)
 
     def forward(self, mel: Tensor, pitch: Tensor | None = None, mel_lengths: Tensor | None = None) -> Generated:
-        """Synthesizes: in training mode with new noise and a new first phase, else with the same ones each time.
+        """Synthesizes: in training mode with random noise and a random first phase, else with fixed ones.
 
         Args:
             mel: [B, T, n_mel] log-mel.
-            pitch: [B, T] Hz, 0 = unvoiced; negative: what the head reads; None: that everywhere.
-            mel_lengths: [B] int64 frames; the rest is padding, of any content. None: there is none.
+            pitch: [B, T] Hz, 0 = unvoiced, negative: use the predicted pitch. None: use it everywhere.
+            mel_lengths: [B] int64 frames; the rest is padding with any content. None: no padding.
 
         Returns:
-            The waveform, 0 on padding, and what the head reads.
+            The waveform, 0 on padding, and the prediction of the pitch head.
         """
         mask = None
         if mel_lengths is not None:
@@ -149,19 +149,19 @@ class SourceFilterGenerator(nn.Module):
         return Generated(self.filter(mel, self.source(pitch), mask), reading)
 
     def read_pitch(self, mel: Tensor, mask: Tensor | None = None) -> PitchReading:
-        """Reads the pitch.
+        """Predicts pitch and voicing.
 
         Args:
             mel: [B, T, n_mel] log-mel.
-            mask: [B, T, 1] float, 0 on padding.
+            mask: [B, T, 1] float, 0 on padding. None: no padding.
 
         Returns:
-            pitch and voicing.
+            Log pitch and voicing.
         """
         return self.pitch_head(_scaled(mel, mask), mask)
 
     def source(self, pitch: Tensor) -> Source:
-        """The source of whole utterances.
+        """Computes the source of whole utterances.
 
         Args:
             pitch: [B, T] Hz, 0 = unvoiced.
@@ -177,21 +177,21 @@ class SourceFilterGenerator(nn.Module):
         return Source(pitch, phases, noise)
 
     def filter(self, mel: Tensor, source: Source, mask: Tensor | None = None) -> Tensor:
-        """Shapes the source.
+        """Filters the source.
 
         Args:
-            mel: [B, T, n_mel] log-mel, of whole utterances or of a part.
-            source: of the same frames.
-            mask: [B, T, 1] float, 0 on padding; None: there is none.
+            mel: [B, T, n_mel] log-mel of whole utterances or of parts.
+            source: for the same frames.
+            mask: [B, T, 1] float, 0 on padding. None: no padding.
 
         Returns:
-            float32 [B, T * hop_size].
+            Waveforms, float32 [B, T * hop_size].
         """
         x = self.norm_in(self.conv_in(_scaled(mel, mask)))
         for block in self.blocks:
             x = block(_masked(x, mask))
         x = self.norm_out(x)
-        with torch.autocast(mel.device.type, enabled=False):  # signals need more than bfloat16's three digits
+        with torch.autocast(mel.device.type, enabled=False):  # bfloat16's three digits are too few for signals
             outputs = self.out(x.float())
             wav = self.stft.inverse(self._spectrum(mel.float(), outputs, source, mask), mask)
         if mask is not None:
@@ -199,12 +199,12 @@ class SourceFilterGenerator(nn.Module):
         return wav
 
     def _spectrum(self, mel: Tensor, outputs: Tensor, source: Source, mask: Tensor | None) -> Tensor:
-        """Filtered pulses, filtered noise, and a rest that is free: complex64 [B, T, bins].
+        """Sums filtered pulses, filtered noise and a free remainder: complex64 [B, T, bins].
 
         Args:
             mel: [B, T, n_mel].
-            outputs: [B, T, 5 * bins]: the network's log magnitude and phase for pulses, log magnitude for noise, log
-                magnitude and phase of the rest.
+            outputs: [B, T, 5 * bins], of the network: log magnitude and phase for the pulses, log magnitude for the
+                noise, log magnitude and phase of the remainder.
             source, mask: as in `filter`.
         """
         hop_size, noise = self.mel.hop_size, source.noise
@@ -220,7 +220,7 @@ class SourceFilterGenerator(nn.Module):
 
 
 def heard_pitch(reading: PitchReading) -> Tensor:
-    """The head's reading as the pitch of a source: [B, T] Hz, 0 = unvoiced, without a gradient."""
+    """Returns the predicted pitch as a source needs it: [B, T] Hz, 0 = unvoiced, without a gradient."""
     hertz = reading.log_pitch.detach().exp().clamp(LOWEST_PITCH, HIGHEST_PITCH)
     return torch.where(reading.voicing.detach() > VOICED_FROM, hertz, 0.0)
 
@@ -230,7 +230,7 @@ def _magnitude(log_magnitude: Tensor) -> Tensor:
 
 
 def _scaled(mel: Tensor, mask: Tensor | None) -> Tensor:
-    """The mel as the network takes it: silence, and so a convolution's padding, is 0."""
+    """Scales a mel for the network: silence is 0, the same as a convolution's padding."""
     return _masked((mel - math.log(LOG_FLOOR)) / _MEL_SCALE, mask)
 
 

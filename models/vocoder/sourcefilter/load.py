@@ -20,29 +20,29 @@ from utils.logging import logger
 
 
 class Trained(NamedTuple):
-    """The description in a vocoder's folder."""
+    """Shape and mel from the args.json of a vocoder's folder."""
 
     generator: SourceFilterGeneratorConfig
     mel: MelSettings
 
 
 class Start(NamedTuple):
-    """Weights to start from."""
+    """Weights from which a new training starts."""
 
     generator: dict[str, Tensor]
     adversary: dict[str, Tensor] | None  # None: the folder has no discriminators
 
 
 def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") -> SourceFilterVocoder:
-    """Loads the generator of an experiment, a checkpoint in it, or a weight file below its args.json.
+    """Loads the generator of an experiment, of one of its checkpoints, or of a weight file below its args.json.
 
     Args:
         vocoder_dir: the folder or file.
-        device: where the vocoder is to run, in single precision everywhere.
+        device: where the vocoder will run; it uses single precision on every device.
 
     Raises:
-        UserError: the folder holds no such vocoder, or its weights do not fit the shape (the missing, extra and
-            misshapen keys are named).
+        UserError: the folder has no such vocoder, or its weights do not fit the shape (the message names missing, extra
+            and misshapen keys).
     """
     candidates = find_weights(Path(vocoder_dir))
     shape_path = find_shape(candidates[0])
@@ -55,15 +55,15 @@ def load_vocoder(vocoder_dir: str | Path, device: torch.device | str = "cpu") ->
 
 
 def read_shape(args_path: Path) -> Trained:
-    """Reads an experiment's args.json.
+    """Reads shape and mel from an experiment's args.json.
 
     Raises:
-        UserError: it describes another model, or lacks a key.
+        UserError: the file describes another model, or lacks a key.
     """
     values: Any = read_json(args_path)
     sections = {name: values.get(name) for name in ("model", "preprocess")} if isinstance(values, dict) else {}
     if not sections or values.get("model_type") != "SourceFilter":
-        raise UserError(f"{args_path}: describes no source-filter vocoder", 2)
+        raise UserError(f"{args_path}: does not describe a source-filter vocoder", 2)
     try:
         config = build_config({"model_type": "SourceFilter", **sections}, str(args_path))
     except ConfigError as error:
@@ -73,27 +73,27 @@ def read_shape(args_path: Path) -> Trained:
 
 
 def read_start(folder: Path, shape: SourceFilterGeneratorConfig, mel: MelSettings) -> Start:
-    """Reads what a new training takes over from a trained vocoder.
+    """Reads the weights of a trained vocoder from which a new training starts.
 
     Args:
-        folder: as `load_vocoder` takes it.
-        shape: of the generator that is to start from it.
-        mel: that it is to be trained on.
+        folder: any path that `load_vocoder` accepts.
+        shape: of the generator to train.
+        mel: on which it will be trained.
 
     Raises:
-        UserError: the folder holds no such vocoder, or one of another shape or mel; the fields are named.
+        UserError: the folder has no such vocoder, or one of another shape or mel; the message names the fields.
     """
     candidates = find_weights(folder)
     trained = read_shape(find_shape(candidates[0]))
     sections = (("model", trained.generator, shape), ("preprocess", trained.mel, mel))
-    different = [
-        f"{section}.{name}: {value} there, {asdict(here)[name]} here"
-        for section, there, here in sections
-        for name, value in asdict(there).items()
-        if value != asdict(here)[name]
+    differing = [
+        f"{section}.{name}: {value} in the folder, {asdict(configured)[name]} in the configuration"
+        for section, stored, configured in sections
+        for name, value in asdict(stored).items()
+        if value != asdict(configured)[name]
     ]
-    if different:
-        raise UserError(f"{folder}: not the vocoder of this configuration; {'; '.join(different)}", 2)
+    if differing:
+        raise UserError(f"{folder}: this vocoder does not match the configuration: {'; '.join(differing)}", 2)
     path, state = _generator_state(candidates)
     discriminators = path.with_name("model_1.safetensors")
     if not discriminators.is_file():
@@ -102,7 +102,7 @@ def read_start(folder: Path, shape: SourceFilterGeneratorConfig, mel: MelSetting
 
 
 def _generator_state(candidates: list[Path]) -> tuple[Path, dict[str, Tensor]]:
-    """The first file that holds a generator, and its weights."""
+    """Returns the first file that has a generator, and its weights."""
     for path in candidates:
         state = strip_module_prefix(read_weights(path))
         if any(key.startswith("pitch_head.") for key in state):

@@ -1,4 +1,4 @@
-"""Training the source-filter vocoder: at first by reconstruction alone, then against small discriminators as well."""
+"""Training of the source-filter vocoder: reconstruction only at first, then small discriminators as well."""
 
 import math
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ from modules.mel import MelSpectrogram
 from utils.checkpoint import load_strict
 from utils.logging import logger
 
-RESOLUTIONS = ((2048, 160), (1024, 80), (512, 40))  # of the reconstruction loss: n_fft and mel bands
-_LOG_PITCH_WEIGHT = 10.0  # in the pitch loss, beside the voicing's cross entropy
+RESOLUTIONS = ((2048, 160), (1024, 80), (512, 40))  # n_fft and mel bands of the reconstruction loss
+_LOG_PITCH_WEIGHT = 10.0  # in the pitch loss, relative to the cross entropy of voicing
 
 
 class SourceFilterTrainer(AdversarialTrainer):
-    """Reconstruction, pitch, and from `train.adversary_start` on the adversarial losses of HiFi-GAN."""
+    """Trains with reconstruction and pitch losses and, from `train.adversary_start`, HiFi-GAN's adversarial losses."""
 
     dataset_class = SourceFilterDataset
     train_config: SourceFilterTrainConfig
 
     def build(self) -> None:
-        """Makes the data sets, the networks and their optimizers."""
+        """Builds the data sets, the networks and their optimizers."""
         config = self.config
         assert isinstance(config.model, SourceFilterConfig) and isinstance(config.train, SourceFilterTrainConfig)
         self.build_data()
@@ -47,7 +47,7 @@ class SourceFilterTrainer(AdversarialTrainer):
         ]
 
     def learning_rate(self, step: int) -> float:
-        """Rises for `warmup_steps`, and falls along a cosine to `final_lr_ratio` at the last step."""
+        """Rises for `warmup_steps`, then decays along a cosine to `final_lr_ratio` at the last step."""
         train = self.train_config
         rise = min(1.0, step / max(1, train.warmup_steps))
         fall = (1 + math.cos(math.pi * min(1.0, step / self.last_step))) / 2
@@ -55,23 +55,23 @@ class SourceFilterTrainer(AdversarialTrainer):
 
     @property
     def has_adversary(self) -> bool:
-        """Whether the current or next step has discriminators."""
+        """Whether the current or next step trains against discriminators."""
         return self.step >= self.train_config.adversary_start
 
     def step_kind(self) -> bool:
-        """Steps with discriminators have other kernels."""
+        """Whether the step has discriminators: such steps use other kernels."""
         return self.has_adversary
 
     def generator_inputs(self, batch: SourceFilterBatch) -> tuple[Tensor, ...]:
-        """The mel [B, F, n_mel], and the pitch of the source [B, F]."""
+        """Returns the mel [B, F, n_mel] and the pitch of the source [B, F]."""
         return self.input_mel_of(batch), self._source_pitch(batch)
 
     def waveform(self, generated: Generated) -> Tensor:
-        """The waveform without the pitch."""
+        """Returns the waveform [B, 1, N] from the generator's output."""
         return generated.wav.unsqueeze(1)
 
     def generator_losses(self, batch: SourceFilterBatch, real: Tensor, generated: Generated) -> dict[str, Tensor]:
-        """Reconstruction and pitch, and with discriminators their losses."""
+        """Computes the reconstruction and pitch losses and, with discriminators, the adversarial ones."""
         train = self.train_config
         losses = {
             "mel": self._reconstruction(real[:, 0], generated.wav),
@@ -86,27 +86,27 @@ class SourceFilterTrainer(AdversarialTrainer):
         return {**losses, "total": total}
 
     def _source_pitch(self, batch: SourceFilterBatch) -> Tensor:
-        """The pitch of the source, [B, F]: the recording's; for some segments, later on, what the head reads (-1)."""
+        """Returns the pitch of the source, [B, F]: the clip's, or later for some segments -1, the predicted one."""
         if not self.has_adversary or not self.train_config.predicted_pitch:
             return batch.pitch
         chance = torch.rand(len(batch.pitch), 1, device=batch.pitch.device)
         return torch.where(chance < self.train_config.predicted_pitch, -1.0, batch.pitch)
 
     def _reconstruction(self, real: Tensor, fake: Tensor) -> Tensor:
-        """L1 of log-mels, mean over the resolutions; audio [B, N]."""
+        """Computes the L1 distance of log-mels of audio [B, N], averaged over the resolutions."""
         distances = [F.l1_loss(spectrogram(fake), spectrogram(real)) for spectrogram in self.loss_mels]
         return torch.stack(distances).mean()
 
     def resynthesize(self, generator: nn.Module, mel: Tensor) -> Tensor:
-        """mel [1, T, n_mel] -> audio [1, N], float32, at the pitch that the head reads."""
+        """Synthesizes mel [1, T, n_mel] at the predicted pitch -> audio [1, N], float32."""
         with self.accelerator.autocast():
             return generator(mel.float()).wav.float()
 
     def start_from(self, folder: Path) -> None:
-        """Takes over a trained generator, and its discriminators where the folder has some of the same sizes.
+        """Loads a trained generator, and its discriminators if the folder has some of the same sizes.
 
         Raises:
-            UserError: the folder holds no source-filter vocoder, or one of another shape or mel.
+            UserError: the folder has no source-filter vocoder, or one of another shape or mel.
         """
         assert isinstance(self.config.model, SourceFilterConfig)
         start = read_start(folder, self.config.model.generator, self.config.preprocess.mel)
@@ -127,10 +127,10 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def pitch_loss(reading: PitchReading, pitch: Tensor) -> Tensor:
-    """The error of the pitch head against the recording's pitch.
+    """Computes the error of the pitch head against the clip's pitch.
 
     Args:
-        reading: of B segments of F frames.
+        reading: prediction for B segments of F frames.
         pitch: [B, F] Hz, 0 = unvoiced.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A source-filter generator ready to use: mels in, waveforms out."""
+"""Inference with a source-filter generator: mels in, waveforms out."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from models.vocoder.sourcefilter.generator import Source, SourceFilterGenerator,
 
 
 class SourceFilterVocoder(ChunkedVocoder):
-    """Callable: log-mels -> waveforms. The source is that of the whole utterance: chunks join without a seam."""
+    """Turns log-mels into waveforms; chunks share the source of the whole utterance, so that they join seamlessly."""
 
     cpu_frames = 512
 
@@ -17,13 +17,13 @@ class SourceFilterVocoder(ChunkedVocoder):
         Args:
             generator: in eval mode.
             mel: all fields of MelSettings.
-            source: the folder, for messages.
+            source: the vocoder's folder, for messages.
         """
         super().__init__(generator.mel.hop_size, (generator.reach, generator.reach), mel, source)
         self.generator = generator
 
     def parts(self, mel: Tensor) -> Part:
-        """A function that synthesizes parts of one utterance, mel [T, n_mel], whose pitch is read once."""
+        """Returns a function that synthesizes parts of one utterance, mel [T, n_mel]; its pitch is predicted once."""
         generator, hop_size = self.generator, self.hop_size
         whole = generator.source(heard_pitch(generator.read_pitch(mel[None])))
 
@@ -38,5 +38,5 @@ class SourceFilterVocoder(ChunkedVocoder):
         return part
 
     def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
-        """mel [B, T, n_mel] -> [B, T * hop_size] float32."""
+        """Synthesizes mel [B, T, n_mel] -> audio [B, T * hop_size], float32."""
         return self.generator(mel, mel_lengths=mel_lengths).wav

@@ -1,1 +1,1 @@
-"""HiFi-GAN folders in the layouts that others published: found, read and written."""
+"""Finds, reads and writes HiFi-GAN folders in the layouts of other projects."""

@@ -1,11 +1,11 @@
-"""The files with the generator's weights and shape in each published kind of HiFi-GAN folder.
+"""Finds the files with the generator's weights and shape in each known kind of HiFi-GAN folder.
 
-Known: jik876's (config.json beside generator_v1 or g_02500000), Amphion's published one (args.json, checkpoints/*.pt,
-and the text file `checkpoint` that names the newest), and accelerate folders (args.json, then
-checkpoint/[epoch-E_]step-S[_loss-L]/ with model.safetensors or pytorch_model.bin) as Amphion and this toolkit train.
-Of a checkpoint of this toolkit, the averaged weights in ema.safetensors are taken where there are any. The best
-weights, in the folder best, must be asked for. Any folder on the way to the weights will do, and so will a weight file
-itself.
+Known kinds: jik876's (config.json beside generator_v1 or g_02500000), Amphion's published one (args.json,
+checkpoints/*.pt, and the text file `checkpoint` that names the newest), and accelerate folders (args.json, then
+checkpoint/[epoch-E_]step-S[_loss-L]/ with model.safetensors or pytorch_model.bin), which training with Amphion and this
+toolkit writes. From a checkpoint of this toolkit, the averaged weights in ema.safetensors are used if it has any. The
+best weights, in the folder best, must be requested explicitly. Any folder on the path to the weights is accepted, and
+so is a weight file.
 """
 
 import re
@@ -28,18 +28,20 @@ _LOOKED_FOR = (
 
 
 def find_weights(vocoder_dir: Path) -> list[Path]:
-    """The files of the newest checkpoint, one of which holds the generator (accelerate numbers its models).
+    """Returns the files of the newest checkpoint, one of which has the generator (accelerate numbers its models).
 
     Args:
         vocoder_dir: a vocoder's folder, a checkpoint folder inside it, or a weight file.
 
     Raises:
-        UserError: nothing there is known as a vocoder, or the file that `checkpoint` names is missing or elsewhere.
+        UserError: the folder has no known vocoder, or the file that `checkpoint` names is missing or in another folder.
     """
     if vocoder_dir.is_file():
         return [vocoder_dir]
     if vocoder_dir.name == "checkpoints" and not vocoder_dir.exists():
-        vocoder_dir = vocoder_dir.with_name("checkpoint")  # published folders have the one, trained ones the other
+        vocoder_dir = vocoder_dir.with_name(
+            "checkpoint"
+        )  # published folders have `checkpoints`, trained ones `checkpoint`
     if not vocoder_dir.is_dir():
         raise UserError(f"{vocoder_dir}: no such vocoder folder (--vocoder_dir)", 2)
     for folder in (vocoder_dir, vocoder_dir / "checkpoints", vocoder_dir / "checkpoint"):
@@ -51,21 +53,21 @@ def find_weights(vocoder_dir: Path) -> list[Path]:
 
 
 def find_shape(weights: Path) -> Path:
-    """The args.json or config.json that belongs to a weight file: beside it, or up to two folders above.
+    """Returns the args.json or config.json of a weight file: in its folder, or up to two folders above.
 
     Raises:
-        UserError: there is none.
+        UserError: none exists.
     """
     folders = list(weights.resolve().parents)[:3]
     for folder in folders:
         for name in _SHAPE_FILES:
             if (folder / name).is_file():
                 return folder / name
-    raise UserError(f"{weights}: no args.json or config.json beside it or above, up to {folders[-1]}", 2)
+    raise UserError(f"{weights}: no args.json or config.json in its folder or above, up to {folders[-1]}", 2)
 
 
 def _weights_in(folder: Path) -> list[Path]:
-    """The weight files that `folder` itself, or its newest step folder, holds; empty where there are none."""
+    """Returns the weight files in `folder`, or else in its newest step folder; empty if there are none."""
     pointer = folder / "checkpoint"
     if pointer.is_file():
         return [_pointed(pointer)]
@@ -81,7 +83,7 @@ def _weights_in(folder: Path) -> list[Path]:
     named = [p for p in files if _JIK876_NAMED.fullmatch(p.name)]
     if len(named) > 1:
         names = ", ".join(p.name for p in named)
-        raise UserError(f"{folder}: which of {names}? Give the file itself as --vocoder_dir", 2)
+        raise UserError(f"{folder}: which of {names}? Pass the file as --vocoder_dir", 2)
     if named:
         return named
     if newest := _newest(folder, _STEP_FOLDER):
@@ -92,17 +94,17 @@ def _weights_in(folder: Path) -> list[Path]:
 
 
 def _newest(folder: Path, pattern: re.Pattern[str]) -> Path | None:
-    """The entry whose name matches with the highest step."""
+    """Returns the entry with the highest step among those whose names match."""
     steps = [(int(match[1]), p) for p in folder.iterdir() if (match := pattern.fullmatch(p.name))]
     return max(steps)[1] if steps else None
 
 
 def _pointed(pointer: Path) -> Path:
-    """The file that Amphion's text file names, which must be in the same folder."""
+    """Returns the file that Amphion's text file names, which must be in the same folder."""
     name = pointer.read_text(encoding="utf-8", errors="replace").strip()
     target = pointer.parent / name
     if not name or not target.resolve().is_relative_to(pointer.parent.resolve()):
-        raise UserError(f"{pointer}: names {name!r}, which is not a file of this folder", 2)
+        raise UserError(f"{pointer}: names {name!r}, which is not a file in this folder", 2)
     if not target.is_file():
-        raise UserError(f"{pointer}: names {name!r}, which is not there", 2)
+        raise UserError(f"{pointer}: names {name!r}, which does not exist", 2)
     return target

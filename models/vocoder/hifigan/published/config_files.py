@@ -1,4 +1,4 @@
-"""A published vocoder's args.json or config.json -> the generator's shape and the mel it was trained on."""
+"""Reads the generator's shape and the mel from the args.json or config.json of a published vocoder."""
 
 from dataclasses import fields
 from math import prod
@@ -18,17 +18,17 @@ _JIK876_NAMES = {"sample_rate": "sampling_rate", "n_mel": "num_mels"}
 
 
 class VocoderShape(NamedTuple):
-    """The description beside the weights."""
+    """Shape and mel from the description beside the weights."""
 
     generator: GeneratorConfig
-    mel: dict[str, float]  # the fields of MelSettings that the description has; n_mel is always there
+    mel: dict[str, float]  # the fields of MelSettings that the description has, at least n_mel
 
 
 def read_shape(path: Path) -> VocoderShape:
-    """Reads the shape from jik876's config.json, or Amphion's or this toolkit's args.json.
+    """Reads shape and mel from jik876's config.json, or Amphion's or this toolkit's args.json.
 
     Raises:
-        UserError: the file is unreadable, describes no HiFi-GAN, or lacks a key.
+        UserError: the file is unreadable, does not describe a HiFi-GAN, or lacks a key.
     """
     try:
         values = json5.loads(path.read_text(encoding="utf-8"))
@@ -39,24 +39,24 @@ def read_shape(path: Path) -> VocoderShape:
     section, shape, mel = _sections(values, path)
     missing = [f"{section}{key}" for key in _SHAPE_KEYS if key not in shape]
     if missing:
-        raise UserError(f"{path}: no {', '.join(missing)}: the generator's shape cannot be known", 2)
+        raise UserError(f"{path}: no {', '.join(missing)}: the generator's shape is unknown", 2)
     if not isinstance(mel.get("n_mel"), int):
-        raise UserError(f"{path}: no n_mel (or num_mels): the generator's shape cannot be known", 2)
+        raise UserError(f"{path}: no n_mel (or num_mels): the generator's shape is unknown", 2)
     config = _generator({key: shape[key] for key in _SHAPE_KEYS}, path)
     hop_size = prod(config.upsample_rates)
     if mel.get("hop_size", hop_size) != hop_size:
-        raise UserError(f"{path}: hop_size is {mel['hop_size']}, but upsample_rates make {hop_size} samples a frame", 2)
+        raise UserError(f"{path}: hop_size is {mel['hop_size']}, but the product of upsample_rates is {hop_size}", 2)
     return VocoderShape(config, {"hop_size": hop_size, **mel})
 
 
 def _sections(values: dict[str, Any], path: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
-    """The shape's section (its name, its values) and the mel's known fields, wherever this kind of file keeps them."""
+    """Returns the name and values of the shape's section, and the known fields of the mel, for any kind of file."""
     if "upsample_rates" in values:  # jik876
         return "", values, _mel({key: _JIK876_NAMES.get(key, key) for key in _MEL_KEYS}, values, path)
     model, preprocess = values.get("model"), values.get("preprocess")
     names = {key: key for key in _MEL_KEYS}
     if not isinstance(model, dict) or not isinstance(preprocess, dict):
-        raise UserError(f"{path}: describes no HiFi-GAN: no upsample_rates, and no sections model and preprocess", 2)
+        raise UserError(f"{path}: not a HiFi-GAN: has neither upsample_rates nor the sections model and preprocess", 2)
     if "upsample_rates" in model:  # this toolkit
         return "model.", model, _mel(names, preprocess, path)
     if isinstance(model.get("hifigan"), dict) and model.get("generator", "hifigan") == "hifigan":  # Amphion
@@ -66,7 +66,7 @@ def _sections(values: dict[str, Any], path: Path) -> tuple[str, dict[str, Any], 
 
 
 def _mel(names: dict[str, str], values: dict[str, Any], path: Path) -> dict[str, float]:
-    """The mel's fields that the file has. A null fmax stands for half the sample rate."""
+    """Returns the fields of the mel that the file has. A null fmax means half the sample rate."""
     mel = {key: values[name] for key, name in names.items() if name in values}
     if "fmax" in mel and mel["fmax"] is None and "sample_rate" in mel:
         mel["fmax"] = mel["sample_rate"] / 2
@@ -77,9 +77,9 @@ def _mel(names: dict[str, str], values: dict[str, Any], path: Path) -> dict[str,
 
 
 def _generator(shape: dict[str, Any], path: Path) -> GeneratorConfig:
-    """The shape through the same checks as our own config's model section."""
+    """Builds the shape with the checks of this toolkit's model section."""
     rates = shape["upsample_rates"]
-    # Neither the mel nor training is the matter here: any frame and any segment as long as the hop passes.
+    # The checks of the mel and of training do not matter here: frames and segments as long as the hop pass them.
     hop = prod(rates) if isinstance(rates, list) and all(isinstance(rate, int) for rate in rates) else 1
     sections = {"preprocess": {"hop_size": hop, "win_size": hop, "n_fft": hop}, "train": {"segment_size": hop}}
     try:

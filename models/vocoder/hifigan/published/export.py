@@ -1,4 +1,4 @@
-"""A vocoder's generator, written for other programs: as jik876/hifi-gan wrote it, or as bare fused weights."""
+"""Export of a vocoder's generator for other programs, in the format of jik876/hifi-gan or as fused weights."""
 
 import io
 import json
@@ -26,22 +26,22 @@ _STEP = re.compile(r"(?:g_|.*step-)(\d+)")
 
 
 def export_vocoder(vocoder_dir: Path, output_dir: Path, file_format: str) -> Path:
-    """Writes the generator of a vocoder's folder of any known kind into a folder that is a vocoder's folder itself.
+    """Writes the generator of any known vocoder folder into a new folder, which can be loaded as a vocoder too.
 
-    "jik876" gives config.json and g_<step, 8 digits>: what hifi-gan's inference.py and the many programs that follow
-    it read, with the weight norm that they take off again. "safetensors" gives args.json, as this toolkit writes it,
-    and model.safetensors with fused weights.
+    "jik876" writes config.json and g_<step, 8 digits>, which hifi-gan's inference.py and the many programs based on it
+    read; the weights have weight norm, which those programs remove. "safetensors" writes args.json, as this toolkit
+    does, and model.safetensors with fused weights.
 
     Args:
-        vocoder_dir: what to export, as --vocoder_dir takes it.
-        output_dir: where to; made where it is missing.
+        vocoder_dir: the vocoder to export; any path that --vocoder_dir accepts.
+        output_dir: the folder to write to; created if it does not exist.
         file_format: "jik876" or "safetensors".
 
     Returns:
-        The file with the weights.
+        The path of the weight file.
 
     Raises:
-        UserError: the folder holds no HiFi-GAN, or does not state all of its mel.
+        UserError: the folder has no HiFi-GAN, or does not state all settings of its mel.
         OSError: a file cannot be written.
     """
     weights = find_weights(vocoder_dir)[0]
@@ -50,13 +50,13 @@ def export_vocoder(vocoder_dir: Path, output_dir: Path, file_format: str) -> Pat
     mel, step, state = mel_settings(vocoder), find_step(weights), vocoder.generator.state_dict()
     shape = asdict(read_shape(shape_path).generator)
     output_dir.mkdir(parents=True, exist_ok=True)
-    # The weights come last: a folder that is cut short has none, and is no vocoder's folder.
+    # The weights are written last: after an interruption the folder has none, and does not load as a vocoder.
     if file_format == "jik876":
         write_json(output_dir / "config.json", {**_training(shape_path), **shape, **_jik876_mel(mel)})
         path = output_dir / f"g_{step:08d}"
-        memory = io.BytesIO()
-        torch.save({"generator": weight_normed(state)}, memory)
-        write_bytes(path, memory.getvalue())
+        buffer = io.BytesIO()
+        torch.save({"generator": weight_normed(state)}, buffer)
+        write_bytes(path, buffer.getvalue())
     else:
         values = {"model_type": "HiFiGAN", "model": shape, "preprocess": asdict(mel)}
         write_json(output_dir / "args.json", values)
@@ -66,9 +66,9 @@ def export_vocoder(vocoder_dir: Path, output_dir: Path, file_format: str) -> Pat
 
 
 def weight_normed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Fused weights as torch.nn.utils.weight_norm keeps them: g = ||w|| over all but the first dimension, v = w.
+    """Splits fused weights as torch.nn.utils.weight_norm does: g = ||w|| over all but the first dimension, v = w.
 
-    A filter of zeros has no direction: it gets some, of length 0.
+    A filter of zeros has no direction; it gets v = 1 and g = 0.
     """
     normed = {}
     for key, value in state.items():
@@ -83,7 +83,7 @@ def weight_normed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def find_step(weights: Path) -> int:
-    """The training step of a weight file, from its name, its folder's or its own header; 0 where nothing says."""
+    """Returns the training step of a weight file from its name, its folder's name or its header; 0 if unknown."""
     for name in (weights.name, weights.resolve().parent.name):
         if match := _STEP.match(name):
             return int(match[1])
@@ -94,14 +94,14 @@ def find_step(weights: Path) -> int:
 
 
 def _jik876_mel(mel: MelSettings) -> dict[str, Any]:
-    """The mel in the published names; nothing reads num_freq, which is 1025 beside an n_fft of 1024 in all of them."""
+    """Returns the mel under the published names. num_freq is unused: all published files have 1025 with n_fft 1024."""
     values = {name: int(value) if value == int(value) else value for name, value in asdict(mel).items()}
     values["sampling_rate"], values["num_mels"] = values.pop("sample_rate"), values.pop("n_mel")
     return {"num_freq": mel.n_fft + 1, **values, "fmax_for_loss": None}
 
 
 def _training(shape_path: Path) -> dict[str, Any]:
-    """The training keys of jik876's config.json, with this toolkit's values if the folder is one of its experiments."""
+    """Returns the training keys of jik876's config.json: from an experiment of this toolkit, else the defaults."""
     try:
         train = load_config(shape_path).train
     except ConfigError:  # a published folder

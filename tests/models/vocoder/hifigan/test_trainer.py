@@ -305,7 +305,7 @@ def test_a_published_vocoder_to_start_from(small_config, caplog):
     for name, weight in weights(second).items():
         torch.testing.assert_close(third[name], weight, atol=1e-6, rtol=1e-4)
 
-    with pytest.raises(UserError, match=r"model\.upsample_initial_channel: 8 there, 16 here"):
+    with pytest.raises(UserError, match=r"model\.upsample_initial_channel: 8 in the folder, 16 in the configuration"):
         run(small_config, "fourth", "model.upsample_initial_channel=16", start_from=published)
     assert not (first.parent / "fourth").exists()
 

@@ -187,7 +187,7 @@ def test_fine_tuning_starts_from_the_weights_and_hears_the_acoustic_models_mels(
     for name, weight in before.items():
         if name.startswith(("ema", "model_1")):
             torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-4)
-    with pytest.raises(UserError, match=r"model\.channels: 16 there, 24 here"):
+    with pytest.raises(UserError, match=r"model\.channels: 16 in the folder, 24 in the configuration"):
         trained("third", "model.channels=24", start_from=first)
 
 
