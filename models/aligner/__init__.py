@@ -1,1 +1,1 @@
-"""The aligner that learns from a corpus itself where each phone is spoken (arXiv:2108.10447)."""
+"""The aligner: learns when each phone is spoken, from nothing but the corpus (arXiv:2108.10447)."""

@@ -8,11 +8,11 @@ from config.schema import Problem, Section, positive
 
 @dataclass(frozen=True)
 class AlignerConfig(Section):
-    """The model section for model_type "Aligner": how stage 1 learns where each phone is spoken."""
+    """The model section for model_type "Aligner": how stage 1 learns the alignment."""
 
-    channels: int = 80  # of the space in which phones and frames are compared
+    channels: int = 80  # dimensions of the space in which phones and frames are compared
     temperature: float = 0.01  # factor of the squared distance
-    blank: float = -1.0  # score of "no phone" beside all phones of a frame, in training
+    blank: float = -1.0  # score of "no phone", compared with all phones of a frame; only in training
 
     def problems(self) -> Iterator[Problem]:
         yield from positive(self, "channels", "temperature")

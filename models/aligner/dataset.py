@@ -11,41 +11,41 @@ from models.aligner.tokens import Tokens, record_tokens
 from text.symbols import SYMBOLS, SymbolTable
 from utils.shards import feature_key, read_features, shard_path
 
-SOFT = 4  # frames of a silence, next to speech, in which there may be a soft sound
+SOFT = 4  # frames at an edge of a silence, next to speech, that may hold a soft sound
 
 
 class AlignerBatch(NamedTuple):
     """Shapes: B utterances, S phones, T mel frames; padding is 0."""
 
-    rows: Tensor  # [B] int64, rows of the data set
+    rows: Tensor  # [B] int64, rows of the dataset
     phone_ids: Tensor  # [B, S] int64
     phone_lengths: Tensor  # [B] int64
-    optional: Tensor  # [B, S] bool, may last no frame
+    optional: Tensor  # [B, S] bool, tokens that may last 0 frames
     mel: Tensor  # [B, T, n_mel] float32, log amplitude
     mel_lengths: Tensor  # [B] int64
     silent: Tensor  # [B, T] bool, frames of silences
 
 
 class AlignerDataset(torch.utils.data.Dataset):
-    """The utterances that can be aligned. Reads a mel from its shard when it is asked for.
+    """The utterances that can be aligned. A mel is read from its shard on access.
 
-    For training, silences between words are left out whole: no token may stand for them where the text has no mark, and
-    the next phone would learn that it can sound like silence. Those at the ends are what a pause is learned from.
+    Silences between words are cut out for training: without a mark in the text no token covers them, and the next phone
+    would learn to sound like silence. Pauses are learned from the silences at both ends of an utterance.
     """
 
     def __init__(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
-        """Takes note of the utterances.
+        """Selects the utterances that have enough frames.
 
         Args:
-            folder: of the shards.
-            records: of `processors.stage1.aligner_inputs`. An utterance with more tokens than frames is left out and
-                listed in `crowded`.
+            folder: folder of the shards.
+            records: records of `processors.stage1.aligner_inputs`. An utterance with more tokens than frames is left
+                out and listed in `crowded`.
         """
         self.folder = folder
         self.symbols = SymbolTable(SYMBOLS)
         self.rows: list[dict[str, Any]] = []
         self.tokens: list[Tokens] = []
-        self.crowded: list[tuple[str, str]] = []  # utterance id, what was found
+        self.crowded: list[tuple[str, str]] = []  # (utterance id, reason)
         for record in records:
             tokens = record_tokens(record)
             num_frames = record["num_frames"] - sum(end - start for start, end in _inner_silences(record))
@@ -61,7 +61,7 @@ class AlignerDataset(torch.utils.data.Dataset):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> AlignerBatch:
-        """One utterance to train on, in the fields of a batch without their first dimension."""
+        """Returns one utterance to train on: the fields of a batch without the batch dimension."""
         item = self.item(index, self.tokens[index])
         kept = torch.ones(len(item.mel), dtype=torch.bool)
         for start, end in _inner_silences(self.rows[index]):
@@ -69,7 +69,7 @@ class AlignerDataset(torch.utils.data.Dataset):
         return item._replace(mel=item.mel[kept], mel_lengths=kept.sum(), silent=item.silent[kept])
 
     def item(self, index: int, tokens: Tokens) -> AlignerBatch:
-        """One utterance to align, with the tokens that are given."""
+        """Returns one utterance to align, with the given tokens."""
         row = self.rows[index]
         key = feature_key(row["utt_id"], "mel")
         mel = read_features(shard_path(self.folder, row["shard"]), [row["utt_id"]], ["mel"])[key]
@@ -87,25 +87,25 @@ class AlignerDataset(torch.utils.data.Dataset):
         )
 
     def batches_by_length(self, size: int, rows: Iterable[int] | None = None) -> list[list[int]]:
-        """Rows (default: all) in batches of similar length, for a single pass."""
+        """Returns rows (default: all) in batches of similar length, for a single pass."""
         order = sorted(range(len(self)) if rows is None else rows, key=self.lengths.__getitem__)
         return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 def _inner_silences(record: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """Start and end of the silences between words."""
+    """Returns start and end of each silence between words, in frames."""
     return [(start, end) for start, end, *_ in record["silences"] if start > 0 and end < record["num_frames"]]
 
 
 class AlignerSubset(torch.utils.data.Dataset):
-    """Some rows of a data set; a batch's `index` still counts those of the whole."""
+    """Some rows of a dataset; `rows` of a batch still refers to the whole dataset."""
 
     def __init__(self, whole: AlignerDataset, rows: Sequence[int]) -> None:
-        """Chooses utterances.
+        """Selects rows of a dataset.
 
         Args:
-            whole: the data set.
-            rows: of it, in the order that they have here.
+            whole: the dataset.
+            rows: rows of `whole`, in the order of the subset.
         """
         self.whole, self.rows = whole, rows
         self.lengths = [whole.lengths[row] for row in rows]

@@ -1,9 +1,9 @@
-"""A first guess at the alignment: one Gaussian a symbol, from a flat start, as speech recognizers are begun.
+"""A first guess at the alignment: one Gaussian per symbol, from a flat start as in speech recognition.
 
-The aligner's scores are normalized over the phones of an utterance, so nothing keeps it from a solution in which pauses
-take all frames and each phone the one that it must; with a few minutes of real speech it always ends there. A
-generative model cannot: each frame has to be likely under the phone that it is given to. Young et al., The HTK Book
-(2006), sec. 8.3, describes the procedure.
+The aligner's scores are normalized over the phones of an utterance. So nothing rules out a solution in which pauses
+take all frames and each phone only the one that it must have; with a few minutes of real speech, training always ends
+there. A generative model cannot collapse like this: each frame must be likely under its phone. Procedure: Young et al.,
+The HTK Book (2006), sec. 8.3.
 """
 
 import math
@@ -18,24 +18,24 @@ from models.aligner.path import best_durations
 from models.aligner.prior import beta_binomial_log_prior
 from modules.masks import padding_mask
 
-_CEPSTRA = 16  # coefficients of the mel's cosine transform; as many slopes are added
+_CEPSTRA = 16  # coefficients of the mel's cosine transform; their slopes double the number of features
 _ITERATIONS = 12
-_QUIET = 0.2  # share of an utterance's range of loudness below which a frame counts as a pause at first
-_HINT = 4.0  # nats for or against a pause, at first
+_QUIET = 0.2  # share of an utterance's loudness range below which a frame first counts as a pause
+_HINT = 4.0  # nats for or against a pause in the first alignment
 _VARIANCE_FLOOR = 0.05  # of the variance of all frames
 
 
 class FlatStart:
-    """Gaussians of symbols, and the paths that follow from them."""
+    """A Gaussian for each symbol, and the alignments under these Gaussians."""
 
     def __init__(self, num_symbols: int, pause_id: int, n_mel: int, device: torch.device) -> None:
-        """Knows nothing yet.
+        """Starts without Gaussians: `fit` or `estimate` sets them.
 
         Args:
             num_symbols: size of the symbol table.
-            pause_id: the id of the pause.
-            n_mel: mel bands.
-            device: of the batches to come.
+            pause_id: id of the pause.
+            n_mel: number of mel bands.
+            device: device of the batches.
         """
         self.num_symbols, self.pause_id = num_symbols, pause_id
         band = torch.arange(n_mel, device=device) + 0.5
@@ -45,16 +45,16 @@ class FlatStart:
         self.variance: Tensor | None = None
 
     def fit(self, batches: Sequence[AlignerBatch]) -> None:
-        """Aligns and estimates in turn (Viterbi training).
+        """Alternates between alignment and estimation (Viterbi training).
 
         Args:
-            batches: all on the device.
+            batches: batches on the device.
         """
         for _ in range(_ITERATIONS):
             self.estimate((batch, self.durations(batch)) for batch in batches)
 
     def estimate(self, aligned: Iterable[tuple[AlignerBatch, Tensor]]) -> None:
-        """Takes the Gaussians from alignments.
+        """Estimates the Gaussians from alignments.
 
         Args:
             aligned: batches on the device with their durations, int64 [B, S] frames.
@@ -66,15 +66,15 @@ class FlatStart:
             features = self._features(batch)
             for row, frames in enumerate(batch.mel_lengths.tolist()):
                 symbols = torch.repeat_interleave(batch.phone_ids[row], durations[row])
-                hits = F.one_hot(symbols, self.num_symbols).double().T  # a product: its sums have a fixed order
-                heard = features[row, :frames].double()
+                hits = F.one_hot(symbols, self.num_symbols).double().T  # a matrix product sums in a fixed order
+                frame_features = features[row, :frames].double()
                 count += hits.sum(1, keepdim=True)
-                first += hits @ heard
-                second += hits @ heard.square()
+                first += hits @ frame_features
+                second += hits @ frame_features.square()
         total = count.sum()
         all_mean = first.sum(0) / total
         all_variance = second.sum(0) / total - all_mean.square()
-        # A symbol that is heard in few frames is pulled towards the mean of all.
+        # A symbol with few frames is pulled towards the mean of all frames.
         weight = count / (count + 5)
         mean = first / count.clamp(min=1)
         variance = second / count.clamp(min=1) - mean.square()
@@ -83,13 +83,13 @@ class FlatStart:
         self.variance = torch.maximum(variance, _VARIANCE_FLOOR * all_variance).float()
 
     def durations(self, batch: AlignerBatch) -> Tensor:
-        """The likeliest paths, int64 [B, S], frames."""
+        """Returns the durations on the most likely paths, int64 [B, S], frames."""
         if self.mean is None or self.variance is None:
             scores = self._first_scores(batch)
         else:
             precision = 1 / self.variance
             features = self._features(batch)
-            # Sum over features of (x - m)^2 / v + log v: for all symbols, then for those of the row.
+            # Sum over features of (x - m)^2 / v + log v, for all symbols; gather() then picks those of each row.
             distance = (
                 features.square() @ precision.T
                 - 2 * features @ (self.mean * precision).T
@@ -101,7 +101,7 @@ class FlatStart:
         return best_durations(scores + prior, batch.phone_lengths, batch.mel_lengths, batch.optional)
 
     def _first_scores(self, batch: AlignerBatch) -> Tensor:
-        """Pauses where it is quiet, phones where it is not: [B, T, S]."""
+        """Returns scores [B, T, S] that favor pauses in quiet frames and phones in all others."""
         loudness = batch.mel.mean(2)
         padding = padding_mask(batch.mel_lengths, batch.mel.shape[1])
         low = loudness.masked_fill(padding, float("inf")).amin(1, keepdim=True)
@@ -111,7 +111,7 @@ class FlatStart:
         return torch.where(quiet == pause, _HINT, -_HINT)
 
     def _features(self, batch: AlignerBatch) -> Tensor:
-        """Cepstra, less their mean over the utterance, and their slopes: [B, T, 2 * _CEPSTRA]."""
+        """Returns cepstra minus their mean over the utterance, and their slopes: [B, T, 2 * _CEPSTRA]."""
         padding = padding_mask(batch.mel_lengths, batch.mel.shape[1]).unsqueeze(2)
         cepstra = (batch.mel @ self.cosines).masked_fill(padding, 0)
         cepstra = cepstra - cepstra.sum(1, keepdim=True) / batch.mel_lengths.view(-1, 1, 1)

@@ -1,6 +1,6 @@
-"""Whether two halves of a corpus agree on the alignment: a model of one half aligns the other again.
+"""Agreement of two halves of a corpus on the alignment: a model of one half aligns the other half.
 
-An aligner's own scores say how well an alignment follows what the aligner has learned, right or wrong. A second model,
+The aligner's scores measure how well an alignment follows what the aligner has learned, right or wrong. A second model,
 of another kind and from other utterances, puts the phones in the same places only if those places are right: two halves
 of a corpus are not wrong in the same way.
 """
@@ -17,8 +17,8 @@ from models.aligner.flat_start import FlatStart
 from models.aligner.tokens import PAUSE, Tokens
 from models.training.batching import collate
 
-SMALLEST_CORPUS = 24  # utterances; the Gaussians of half as many already know most phones
-_ESTIMATED_FROM = 300  # utterances of a half: more do not make the Gaussians better
+SMALLEST_CORPUS = 24  # utterances; half as many already contain most phones
+_ESTIMATED_FROM = 300  # utterances of a half; more do not improve the Gaussians
 _AT_ONCE = 16
 _CLOSE = 0.075  # s
 
@@ -31,22 +31,25 @@ def agreements(
     seconds_per_frame: float,
     device: torch.device,
 ) -> list[float]:
-    """The share of each utterance's phones, 0 to 1, that begin where the model of the other half puts them.
+    """Computes the share of each utterance's phones that begin where the model of the other half puts them.
 
     Args:
         dataset: N utterances, at least 2.
-        tokens: of each of them.
-        durations: int64 [S] of each of them, frames: the alignment that is judged.
+        tokens: N, one per utterance.
+        durations: N arrays int64 [S], frames: the alignments to judge.
         seconds_per_frame: hop size / sample rate.
-        device: to compute on.
+        device: device to compute on.
+
+    Returns:
+        N shares, 0 to 1.
     """
 
     def batches(rows: Sequence[int]) -> Iterator[tuple[list[int], AlignerBatch, torch.Tensor]]:
-        for some in dataset.batches_by_length(_AT_ONCE, rows):
-            batch = collate([dataset.item(row, tokens[row]) for row in some])
-            tensors = [torch.from_numpy(durations[row]) for row in some]
+        for batch_rows in dataset.batches_by_length(_AT_ONCE, rows):
+            batch = collate([dataset.item(row, tokens[row]) for row in batch_rows])
+            tensors = [torch.from_numpy(durations[row]) for row in batch_rows]
             padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-            yield some, AlignerBatch(*(tensor.to(device) for tensor in batch)), padded.to(device)
+            yield batch_rows, AlignerBatch(*(tensor.to(device) for tensor in batch)), padded.to(device)
 
     shares = [0.0] * len(dataset)
     halves = [range(start, len(dataset), 2) for start in (0, 1)]
@@ -54,15 +57,15 @@ def agreements(
         chosen = learned[:: max(1, len(learned) // _ESTIMATED_FROM)]
         n_mel = dataset[0].mel.shape[1]
         gaussians = FlatStart(len(dataset.symbols), dataset.symbols.ids([PAUSE])[0], n_mel, device)
-        gaussians.estimate((batch, best) for _, batch, best in batches(chosen))
-        for some, batch, best in batches(judged):
-            apart = (_starts(gaussians.durations(batch)) - _starts(best)).abs() * seconds_per_frame
-            for place, row in enumerate(some):
-                spoken = [index for index, word in enumerate(tokens[row].word_of) if word >= 0]
-                shares[row] = float((apart[place, spoken] <= _CLOSE).double().mean())
+        gaussians.estimate((batch, padded) for _, batch, padded in batches(chosen))
+        for batch_rows, batch, padded in batches(judged):
+            distances = (_starts(gaussians.durations(batch)) - _starts(padded)).abs() * seconds_per_frame
+            for index, row in enumerate(batch_rows):
+                spoken = [token for token, word in enumerate(tokens[row].word_of) if word >= 0]
+                shares[row] = float((distances[index, spoken] <= _CLOSE).double().mean())
     return shares
 
 
 def _starts(durations: torch.Tensor) -> torch.Tensor:
-    """The frame at which each token begins, [B, S]."""
+    """Returns the frame at which each token begins, [B, S]."""
     return durations.cumsum(1) - durations

@@ -1,4 +1,4 @@
-"""The loss of the aligner: over all monotonic paths at first, and increasingly over the best one."""
+"""The loss of the aligner: first over all monotonic paths, then increasingly over the best one."""
 
 import torch
 import torch.nn.functional as F
@@ -8,23 +8,23 @@ from modules.masks import padding_mask
 
 
 def forward_sum_loss(log_probs: Tensor, phone_lengths: Tensor, mel_lengths: Tensor, blank: float) -> Tensor:
-    """The negative log likelihood of all monotonic paths together (arXiv:2108.10447, eq. 2).
+    """Computes the negative log likelihood of all monotonic paths (arXiv:2108.10447, eq. 2).
 
-    It is CTC where the labels of a row are its positions 1 ... S, all different, and the blank a column of constant
-    score in front. Frames are normalized over phones and blank together: CTC of numbers that do not sum to 1 has no
-    meaning, and can be made as small as one likes.
+    This is CTC with the positions 1 ... S of a row as labels, all different, and a first column of constant score as
+    the blank. Each frame is normalized over phones and blank: CTC of numbers that do not sum to 1 is meaningless and
+    can be made arbitrarily small.
 
     Args:
         log_probs: float32 [B, T, S], from the aligner.
         phone_lengths: [B] int64.
         mel_lengths: [B] int64, each at least the row's phone_lengths.
-        blank: score of the blank, against 0 for all phones of a frame together.
+        blank: score of the blank; the log-sum-exp of a frame's phones is 0.
 
     Returns:
-        Scalar: the mean over rows of the loss a frame.
+        Scalar: the mean over rows of the loss per frame.
 
     Raises:
-        ValueError: a row has fewer frames than phones: no path passes through all of them.
+        ValueError: a row has fewer frames than phones, so that no path passes through all of them.
     """
     if log_probs.device.type == "cpu" and bool((mel_lengths < phone_lengths).any()):
         raise ValueError("fewer frames than phones: there is no path")
@@ -37,11 +37,11 @@ def forward_sum_loss(log_probs: Tensor, phone_lengths: Tensor, mel_lengths: Tens
 
 
 def binarization_loss(log_probs: Tensor, durations: Tensor, mel_lengths: Tensor) -> Tensor:
-    """The negative log probability of the best path's phones, a frame (arXiv:2108.10447, eq. 4).
+    """Computes the negative log probability per frame of the best path's phones (arXiv:2108.10447, eq. 4).
 
     Args:
         log_probs: float32 [B, T, S], from the aligner.
-        durations: [B, S] int64, frames of the best path; each row sums to its mel_lengths.
+        durations: [B, S] int64, frames of each phone on the best path; each row sums to its mel_lengths.
         mel_lengths: [B] int64.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The likeliest monotonic path through an aligner's log probabilities."""
+"""The most likely monotonic path through an aligner's log probabilities."""
 
 from typing import Any
 
@@ -7,32 +7,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_NONE = -1e30  # the score of what cannot be reached; finite, so that a sum with it is no NaN
+_NONE = -1e30  # score of an unreachable state; finite, so that sums with it are not NaN
 
 
 def best_durations(log_probs: Tensor, phone_lengths: Tensor, mel_lengths: Tensor, optional: Tensor) -> Tensor:
-    """Frames of each phone on the likeliest path (arXiv:2108.10447, sec. 2.4; Viterbi).
+    """Computes the frames of each phone on the most likely path (arXiv:2108.10447, sec. 2.4; Viterbi).
 
-    A path visits the phones in order, and each at least for a frame; optional ones may be passed over. Each frame needs
-    the one before it: compiled code on the CPU takes 2 ms for 16 utterances of 6 s, also for numbers that come from a
-    GPU, which would have to launch a dozen kernels a frame.
+    A path visits the phones in order, each for at least one frame; optional ones may be skipped. Each frame depends on
+    the one before it. Compiled code on the CPU takes 2 ms for 16 utterances of 6 s, also for input on a GPU, which
+    would have to launch a dozen kernels per frame.
 
     Args:
         log_probs: float32 [B, T, S], from the aligner, prior included.
         phone_lengths: [B] int64, at least 1.
         mel_lengths: [B] int64.
-        optional: [B, S] bool, may last no frame.
+        optional: [B, S] bool, phones that may last 0 frames.
 
     Returns:
         int64 [B, S]; each row sums to its mel_lengths, phones that are not optional have at least 1, padding has 0.
 
     Raises:
         ValueError: a row has fewer frames than phones that need one, or no phone at all. Without this check the
-            durations would still sum up, with zeros where nobody expects them.
+            durations would still have the right sum, but contain unexpected zeros.
     """
     arrays = [x.detach().cpu().contiguous().numpy() for x in (log_probs, phone_lengths, mel_lengths, optional)]
-    _, phones, frames, may_go = arrays
-    needed = (~may_go & (np.arange(may_go.shape[1]) < phones[:, None])).sum(1)
+    _, phones, frames, may_skip = arrays
+    needed = (~may_skip & (np.arange(may_skip.shape[1]) < phones[:, None])).sum(1)
     wrong = np.flatnonzero((frames < needed) | (phones < 1) | (frames < 1))
     if len(wrong):
         row = wrong[0]
@@ -42,7 +42,7 @@ def best_durations(log_probs: Tensor, phone_lengths: Tensor, mel_lengths: Tensor
 
 @numba.njit(cache=True)
 def _search(log_probs: Any, phone_lengths: Any, mel_lengths: Any, optional: Any) -> Any:
-    """The search, compiled: one row after the other."""
+    """The search, compiled; it takes the rows one by one."""
     durations = np.zeros(optional.shape, dtype=np.int64)
     for b in range(len(log_probs)):
         frames, phones = mel_lengths[b], phone_lengths[b]
@@ -54,25 +54,25 @@ def _search(log_probs: Any, phone_lengths: Any, mel_lengths: Any, optional: Any)
             if not optional[b, s]:
                 break
         for t in range(1, frames):
-            before, left = _NONE, 0  # the best way to leave everything before phone s, and where it comes from
+            best_before, source = _NONE, 0  # the best score of moving on to phone s, and the phone that it comes from
             for s in range(phones):
                 stay = score[s]
-                if stay >= before:
+                if stay >= best_before:
                     score[s], from_phone[t, s] = stay + log_probs[b, t, s], s
                 else:
-                    score[s], from_phone[t, s] = before + log_probs[b, t, s], left
-                if not optional[b, s] or stay > before:
-                    before, left = stay, s
-        at = phones - 1
-        best = at
-        while at >= 0:  # the last phones may all be optional
-            if score[at] > score[best]:
-                best = at
-            if not optional[b, at]:
+                    score[s], from_phone[t, s] = best_before + log_probs[b, t, s], source
+                if not optional[b, s] or stay > best_before:
+                    best_before, source = stay, s
+        phone = phones - 1
+        best = phone
+        while phone >= 0:  # all last phones may be optional
+            if score[phone] > score[best]:
+                best = phone
+            if not optional[b, phone]:
                 break
-            at -= 1
-        at = best
+            phone -= 1
+        phone = best
         for t in range(frames - 1, -1, -1):
-            durations[b, at] += 1
-            at = from_phone[t, at]
+            durations[b, phone] += 1
+            phone = from_phone[t, phone]
     return durations

@@ -1,34 +1,34 @@
-"""Scores of alignments, to find the wrong ones: compared with the rest of the corpus and with fixed limits."""
+"""Scores of alignments, to find wrong ones by comparison with the rest of the corpus and with fixed limits."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-WORST = 20  # alignments that the report lists, with a picture of each
+WORST = 20  # number of alignments that the report lists, each with a picture
 
 
 class Score(NamedTuple):
     """Scores of one alignment."""
 
-    fit: float  # mean over phones, without pauses, of the log probability that its frames sound like it; 0 is best
+    fit: float  # mean over phones, without pauses, of the mean log probability of their frames; 0 is best
     longest_phone: float  # s
-    one_frame_share: float  # of the phones, 0 to 1: those that last a single frame
-    phones_per_second: float  # of the time that is not pause
-    silence_share: float  # of the recording, 0 to 1
-    misfit: float = 0.0  # of `misfits`
-    agreement: float | None = None  # of `models.aligner.halves`, 0 to 1; None where the corpus is too small for it
+    one_frame_share: float  # share of the phones that last a single frame, 0 to 1
+    phones_per_second: float  # pauses excluded
+    silence_share: float  # share of the recording, 0 to 1
+    misfit: float = 0.0  # from `misfits`
+    agreement: float | None = None  # from `models.aligner.halves`, 0 to 1; None if the corpus is too small
 
 
-# Limits of `doubts`, from corpora with their own texts and with shuffled ones: 300 utterances of flite (clean; with
-# silence, with noise up to 15 dB below the speech), 108 of LJSpeech, 80 of LibriSpeech, 46 of VCTK. With their own
-# texts, utterances had at most 31 % phones of one frame, an agreement of at least 0.73 and a fit of at least -4.7. With
-# shuffled ones, 95 % had at least 68 %, at most 0.61 and at most -4.7.
+# Limits of `doubts`, from corpora with correct and with shuffled texts: 300 utterances of flite (clean; with silence;
+# with noise up to 15 dB below the speech), 108 of LJSpeech, 80 of LibriSpeech, 46 of VCTK. With correct texts,
+# utterances had at most 31 % phones of one frame, an agreement of at least 0.73 and a fit of at least -4.7. With
+# shuffled texts, 95 % of them had at least 68 %, at most 0.61 and at most -4.7.
 MOST_ONE_FRAME = 0.5
 LEAST_AGREEMENT = 0.65
 LEAST_FIT = -5.5
 PHONES_PER_SECOND = (4.0, 28.0)
-MOST_SILENCE = 0.95  # right texts had at most 0.89, with silence of twice the speech's length and pauses of 5 s
+MOST_SILENCE = 0.95  # correct texts had at most 0.89, with silence of twice the speech's length and pauses of 5 s
 
 
 def utterance_score(
@@ -38,17 +38,17 @@ def utterance_score(
     seconds: float,
     seconds_per_frame: float,
 ) -> Score:
-    """The score of one utterance.
+    """Computes the score of one alignment.
 
     Args:
-        path_log_probs: float32 [T], of the path's symbol at each frame, among all symbols.
+        path_log_probs: float32 [T], log probability of the path's symbol at each frame, among all symbols.
         durations: int64 [S], frames.
         is_pause: bool [S].
         seconds: length of the whole recording.
         seconds_per_frame: hop size / sample rate.
     """
     spoken = durations[~is_pause]
-    # A mean over phones, not frames: in a text of another recording a few long phones swallow what does not fit.
+    # A mean over phones, not frames: in a wrong text, a few long phones absorb all that does not fit.
     sums = np.add.reduceat(np.append(path_log_probs, 0.0), np.cumsum(durations) - durations)[~is_pause]
     spoken_seconds = float(spoken.sum()) * seconds_per_frame
     return Score(
@@ -61,25 +61,25 @@ def utterance_score(
 
 
 def doubts(score: Score) -> list[str]:
-    """Reasons to distrust an alignment, independent of the rest of the corpus; empty if there are none."""
+    """Returns reasons to distrust an alignment, regardless of the rest of the corpus; empty if there are none."""
     reasons = []
     if score.one_frame_share > MOST_ONE_FRAME:
         reasons.append(f"{score.one_frame_share:.0%} of its phones last one frame")
     if score.agreement is not None and score.agreement < LEAST_AGREEMENT:
         reasons.append(f"the other half of the corpus puts {1 - score.agreement:.0%} of its phones elsewhere")
     if score.fit < LEAST_FIT:
-        reasons.append(f"its log probability a phone is {score.fit:.1f}")
+        reasons.append(f"its log probability per phone is {score.fit:.1f}")
     if score.silence_share > MOST_SILENCE:
         reasons.append(f"{score.silence_share:.0%} of the recording is silence")
     if not PHONES_PER_SECOND[0] <= score.phones_per_second <= PHONES_PER_SECOND[1]:
-        reasons.append(f"{score.phones_per_second:.1f} phones a second")
+        reasons.append(f"{score.phones_per_second:.1f} phones per second")
     return reasons
 
 
 def misfits(fits: Sequence[float]) -> list[float]:
-    """The standard deviations that each fit is below the median; 0 above it.
+    """Computes by how many standard deviations each fit is below the median; 0 if it is above.
 
-    The deviation is the median's (1.4826 times the median absolute deviation), which a few misread texts do not move.
+    The deviation is a robust one (1.4826 times the median absolute deviation), which a few misread texts do not change.
     It is at least 0.02, so that a corpus of nearly equal fits has no outlier.
     """
     values = np.asarray(fits)

@@ -1,4 +1,4 @@
-"""Trains an aligner on a corpus and writes its TextGrids; the work of a killed run is not repeated."""
+"""Training of the aligner on a corpus, and its TextGrids; a killed run resumes from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from utils.plot import save_alignment
 from utils.progress import Progress
 from utils.textgrid import write_textgrid
 
-_BATCH_SIZE = 8  # 16 take half as long again to reach the same loss (measured, on a CPU)
+_BATCH_SIZE = 8  # 16 takes half as long again to reach the same loss (measured on a CPU)
 _ALIGNED_AT_ONCE = 16
-# s; a pause that no mark announces must last as long. Between two words the closure of a stop looks like one.
+# s; a pause without a mark in the text must last at least this long. A stop closure between words looks like a pause.
 _SHORTEST_PAUSE = 0.08
-_SILENCE = 5.0  # nats against a phone, for each frame of a silence
+_SILENCE = 5.0  # nats against a phone, per frame of a silence
 
 
 class Aligned(NamedTuple):
     """The alignment of one utterance."""
 
-    row: int  # of the data set
-    tokens: Tokens  # S; those of the data set, and pauses that were heard between words
+    row: int  # of the dataset
+    tokens: Tokens  # S; those of the dataset, and the pauses detected between words
     durations: np.ndarray  # int64 [S], frames of the mel without its silences
     score: Score
 
 
 def aligner_config(preprocess: PreprocessConfig) -> ExpConfig:
-    """The experiment that trains an aligner."""
+    """Returns the configuration of the experiment that trains an aligner."""
     train = TrainConfig(
         batch_size=_BATCH_SIZE,
-        mixed_precision="no",  # the model computes in float32 anyhow
-        compile=False,  # its path search runs on the host
+        mixed_precision="no",  # the model always computes in float32
+        compile=False,  # the path search runs on the CPU
         max_epoch=None,
         max_steps=LONGEST,
         log_every=50,
@@ -65,20 +65,20 @@ def aligner_config(preprocess: PreprocessConfig) -> ExpConfig:
 
 
 def train_aligner(config: ExpConfig, dataset: AlignerDataset, folder: Path, inputs: str) -> Aligner:
-    """Trains, or resumes a killed run on the same inputs.
+    """Trains an aligner, or resumes a killed run on the same inputs.
 
     Args:
-        config: of `aligner_config`.
-        dataset: what to align.
-        folder: for checkpoints.
-        inputs: a hash of the data set; checkpoints of another one are deleted.
+        config: from `aligner_config`.
+        dataset: the utterances to align.
+        folder: folder for checkpoints.
+        inputs: hash of the dataset; checkpoints with another hash are deleted.
 
     Raises:
         UserError: the loss became NaN.
         OSError: a checkpoint cannot be written.
     """
     mark = folder / "inputs.json"
-    # Never resume a checkpoint that was made with other settings.
+    # Never resume from a checkpoint of other settings.
     text = json.dumps([VERSION, inputs, dataclasses.asdict(config)["train"]])
     if not mark.is_file() or mark.read_text(encoding="utf-8") != text:
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,50 +93,56 @@ def train_aligner(config: ExpConfig, dataset: AlignerDataset, folder: Path, inpu
 
 @torch.inference_mode()
 def align(model: Aligner, dataset: AlignerDataset, seconds_per_frame: float) -> Iterator[Aligned]:
-    """Aligns every utterance of a data set, in no fixed order.
+    """Aligns every utterance of a dataset, in no fixed order.
 
     Args:
-        model: trained.
-        dataset: its utterances have at least as many frames as tokens.
+        model: a trained aligner.
+        dataset: utterances with at least as many frames as tokens.
         seconds_per_frame: hop size / sample rate.
+
+    Yields:
+        The alignment of one utterance.
     """
     device = next(model.parameters()).device
     seen = sorted({symbol for tokens in dataset.tokens for symbol in tokens.symbols})
-    place_of = {symbol: place for place, symbol in enumerate(seen)}
+    column_of = {symbol: column for column, symbol in enumerate(seen)}
     seen_ids = torch.tensor(dataset.symbols.ids(seen), device=device)
     shortest = math.ceil(_SHORTEST_PAUSE / seconds_per_frame)
 
     def search(rows: list[int], tokens: list[Tokens]) -> tuple[AlignerBatch, list[np.ndarray]]:
-        batch = collate([dataset.item(row, own) for row, own in zip(rows, tokens, strict=True)])
+        batch = collate([dataset.item(row, row_tokens) for row, row_tokens in zip(rows, tokens, strict=True)])
         batch = AlignerBatch(*(tensor.to(device) for tensor in batch))
         log_probs = model(batch.phone_ids, batch.phone_lengths, batch.mel, batch.mel_lengths)
-        # Where the recording is silent there can be pauses alone.
+        # Silent parts of the recording may hold only pauses.
         log_probs = log_probs - _SILENCE * (batch.silent.unsqueeze(2) & ~batch.optional.unsqueeze(1))
         durations = best_durations(log_probs, batch.phone_lengths, batch.mel_lengths, batch.optional).cpu().numpy()
-        return batch, [row[: len(own.symbols)] for row, own in zip(durations, tokens, strict=True)]
+        return batch, [row[: len(row_tokens.symbols)] for row, row_tokens in zip(durations, tokens, strict=True)]
 
-    # The longest first: of what they leave free, shorter ones can use all. The other way round 24 h take 1.2 GB more.
+    # Longest first: shorter batches reuse the memory that longer ones free. In the other order, 24 h take 1.2 GB more.
     for rows in reversed(dataset.batches_by_length(_ALIGNED_AT_ONCE)):
         written = [dataset.tokens[row] for row in rows]
         spaced = [with_pauses_between_words(tokens) for tokens in written]
         _, first = search(rows, spaced)
-        heard = [
-            without_short_pauses(tokens, own, durations.tolist(), shortest)
-            for tokens, own, durations in zip(spaced, written, first, strict=True)
+        final = [
+            without_short_pauses(tokens, written_tokens, durations.tolist(), shortest)
+            for tokens, written_tokens, durations in zip(spaced, written, first, strict=True)
         ]
-        batch, durations = search(rows, heard)
-        sounds_like = model.symbol_log_probs(seen_ids, batch.mel, batch.mel_lengths).cpu().numpy()
-        for place, row in enumerate(rows):
-            tokens, own = heard[place], durations[place]
-            path = np.repeat([place_of[symbol] for symbol in tokens.symbols], own)
-            likeness = sounds_like[place, np.arange(len(path)), path]
+        batch, durations = search(rows, final)
+        log_probs = model.symbol_log_probs(seen_ids, batch.mel, batch.mel_lengths).cpu().numpy()
+        for index, row in enumerate(rows):
+            tokens, frames = final[index], durations[index]
+            path = np.repeat([column_of[symbol] for symbol in tokens.symbols], frames)
+            path_log_probs = log_probs[index, np.arange(len(path)), path]
             seconds = dataset.rows[row]["seconds"]
-            score = utterance_score(likeness, own, np.array(tokens.optional), seconds, seconds_per_frame)
-            yield Aligned(row, tokens, own, score)
+            score = utterance_score(path_log_probs, frames, np.array(tokens.optional), seconds, seconds_per_frame)
+            yield Aligned(row, tokens, frames, score)
 
 
 def write_alignment(dataset: AlignerDataset, aligned: Aligned, folder: Path, seconds_per_frame: float) -> Path:
     """Writes `<folder>/<utt_id>.TextGrid` with the tiers "words" and "phones".
+
+    Returns:
+        The path of the TextGrid.
 
     Raises:
         OSError: the file cannot be written.
@@ -150,7 +156,7 @@ def write_alignment(dataset: AlignerDataset, aligned: Aligned, folder: Path, sec
 
 
 def _whole_durations(row: Mapping[str, Any], aligned: Aligned) -> list[int]:
-    """Durations in frames of the whole recording."""
+    """Returns the durations with the frames of the silences that were cut out."""
     cuts = [(cut_at, cut) for _, _, cut_at, cut in row["silences"]]
     return with_cut_frames(aligned.tokens, aligned.durations.tolist(), cuts)
 
@@ -158,7 +164,7 @@ def _whole_durations(row: Mapping[str, Any], aligned: Aligned) -> list[int]:
 def draw_pictures(
     dataset: AlignerDataset, alignments: Sequence[Aligned], folder: Path, seconds_per_frame: float
 ) -> None:
-    """Writes `<folder>/<utt_id>.png`, phones over the mel, of the utterances that fit worst and of a typical one.
+    """Draws the phones over the mel, in `<folder>/<utt_id>.png`, for the utterances that fit worst and a typical one.
 
     Raises:
         OSError: a picture cannot be written.
@@ -174,7 +180,7 @@ def draw_pictures(
         labels = [label for label, lasts in zip(tokens.labels, lasting, strict=True) if lasts]
         title = f"{row['utt_id']}: {' '.join(word for word, _ in row['words'])}"
         mel = dataset.item(aligned.row, tokens).mel.numpy()
-        # What was cut out is drawn as silence, so that times are those of the recording.
+        # Frames that were cut out are drawn as silence, so that times are those of the recording.
         missing = [cut_at for _, _, cut_at, cut in row["silences"] for _ in range(cut)]
         mel = np.insert(mel, missing, mel.min(), axis=0)
         save_alignment(folder / f"{row['utt_id']}.png", mel, labels, ends, title, seconds_per_frame)
@@ -184,7 +190,7 @@ class Learned(NamedTuple):
     """The result of `learn`."""
 
     scores: dict[str, Score]  # by utterance id
-    crowded: list[tuple[str, str]]  # ids of utterances with more phones than frames, and both numbers
+    crowded: list[tuple[str, str]]  # (utterance id, reason) of utterances with more phones than frames
 
 
 def learn(
@@ -196,16 +202,16 @@ def learn(
     textgrid_dir: Path,
     pictures_dir: Path,
 ) -> Learned:
-    """From mels and tokens to TextGrids.
+    """Trains an aligner and writes the TextGrids of all utterances.
 
     Args:
         preprocess: the preprocess section.
-        inputs_dir: shards of mels.
-        records: what is in them.
-        inputs: a hash of all that records and mels depend on.
-        work_dir: for checkpoints.
-        textgrid_dir: where the TextGrids go.
-        pictures_dir: where pictures of the worst go.
+        inputs_dir: folder of the shards of mels.
+        records: records of `processors.stage1.aligner_inputs`, one per utterance.
+        inputs: hash of everything that records and mels depend on.
+        work_dir: folder for checkpoints.
+        textgrid_dir: folder for the TextGrids.
+        pictures_dir: folder for pictures of the worst alignments.
 
     Raises:
         UserError: nothing can be aligned, or the loss became NaN.
@@ -228,14 +234,14 @@ def learn(
             progress.advance()
     alignments.sort(key=lambda aligned: aligned.row)
     draw_pictures(dataset, alignments, pictures_dir, seconds_per_frame)
-    badness = misfits([aligned.score.fit for aligned in alignments])
+    deviations = misfits([aligned.score.fit for aligned in alignments])
     ids = [dataset.rows[aligned.row]["utt_id"] for aligned in alignments]
-    agreeing: list[float | None] = [None] * len(alignments)
+    agreement_shares: list[float | None] = [None] * len(alignments)
     if len(alignments) >= SMALLEST_CORPUS:
         tokens, durations = [aligned.tokens for aligned in alignments], [aligned.durations for aligned in alignments]
-        agreeing = [*agreements(dataset, tokens, durations, seconds_per_frame, next(model.parameters()).device)]
+        agreement_shares = [*agreements(dataset, tokens, durations, seconds_per_frame, next(model.parameters()).device)]
     scores = {
         utt_id: aligned.score._replace(misfit=misfit, agreement=agreement)
-        for utt_id, misfit, aligned, agreement in zip(ids, badness, alignments, agreeing, strict=True)
+        for utt_id, misfit, aligned, agreement in zip(ids, deviations, alignments, agreement_shares, strict=True)
     }
     return Learned(scores, dataset.crowded)

@@ -1,4 +1,4 @@
-"""The tokens that an aligner sees, and the way back from their durations to words and phones in seconds."""
+"""The tokens of the aligner, and the conversion of their durations to words and phones in seconds."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,40 +8,40 @@ from typing import Any, NamedTuple
 from text.symbols import is_mark, is_pause
 from utils.textgrid import Interval, Tier
 
-# All marks and pauses are one symbol: each alone would be too rare to be learned from ten minutes of speech, and what
-# is heard is the same silence.
+# One symbol for all marks and pauses: each mark is too rare to be learned from ten minutes of speech, and all of them
+# sound like the same silence.
 PAUSE = "sp"
 _DIGITS = str.maketrans("", "", "0123456789")
 
 
 class Tokens(NamedTuple):
-    """An utterance as the aligner sees it. Pauses are optional: they may last no frame."""
+    """The tokens of an utterance, phones and pauses. Pauses are optional: they may last 0 frames."""
 
-    symbols: list[str]  # S; vowels without stress, which is hard to hear and makes each of them rarer
-    labels: list[str]  # S; the phones as the text has them, "" for pauses
+    symbols: list[str]  # S; vowels without stress: it is hard to hear and would make each vowel rarer
+    labels: list[str]  # S; the phones as in the text, "" for pauses
     word_of: list[int]  # S; index of the word, -1 for pauses
 
     def append(self, symbol: str, label: str, word: int) -> None:
-        """Adds a token at the end."""
+        """Appends a token."""
         self.symbols.append(symbol)
         self.labels.append(label)
         self.word_of.append(word)
 
     @property
     def optional(self) -> list[bool]:
-        """The tokens that may last no frame."""
+        """Flags of the tokens that may last 0 frames."""
         return [word < 0 for word in self.word_of]
 
 
 def utterance_tokens(phones: Sequence[str], words: Sequence[tuple[str, int]]) -> Tokens:
-    """A pause at either end and at every mark, and the phones of the words between them.
+    """Builds the tokens of an utterance: phones, with a pause at either end and at every mark.
 
     Args:
-        phones: the front end's tokens.
-        words: each word's text and how many of the phones, marks not counted, are its.
+        phones: tokens of the front end.
+        words: text and number of phones, without marks, of each word.
 
     Raises:
-        ValueError: words and phones do not fit together.
+        ValueError: the words do not have as many phones as the sentence.
     """
     owners = [index for index, (_, count) in enumerate(words) for _ in range(count)]
     tokens = Tokens([PAUSE], [""], [-1])
@@ -61,52 +61,55 @@ def utterance_tokens(phones: Sequence[str], words: Sequence[tuple[str, int]]) ->
 
 
 def record_tokens(record: Mapping[str, Any]) -> Tokens:
-    """The tokens of a record of `processors.stage1.aligner_inputs`."""
+    """Returns the tokens of a record of `processors.stage1.aligner_inputs`."""
     return utterance_tokens(record["phones"], record["words"])
 
 
 def with_pauses_between_words(tokens: Tokens) -> Tokens:
-    """The same with an optional pause between any two words: people also pause where nothing is written."""
-    more = Tokens([], [], [])
+    """Adds an optional pause between any two words: speakers also pause where the text has no mark."""
+    spaced = Tokens([], [], [])
     for symbol, label, word in zip(*tokens, strict=True):
-        if more.word_of and word >= 0 and 0 <= more.word_of[-1] != word:
-            more.append(PAUSE, "", -1)
-        more.append(symbol, label, word)
-    return more
+        if spaced.word_of and word >= 0 and 0 <= spaced.word_of[-1] != word:
+            spaced.append(PAUSE, "", -1)
+        spaced.append(symbol, label, word)
+    return spaced
 
 
 def without_short_pauses(tokens: Tokens, written: Tokens, durations: Sequence[int], shortest: int) -> Tokens:
-    """Takes away pauses between words that last too little: they are closures of stops, or nothing.
+    """Removes added pauses that are too short: they are stop closures, or no pauses at all.
 
     Args:
-        tokens: of `with_pauses_between_words`.
-        written: what these were made from; its own pauses stay.
-        durations: of `tokens`, frames.
-        shortest: frames that a pause between words must last.
+        tokens: from `with_pauses_between_words`.
+        written: the tokens that `with_pauses_between_words` was given; their pauses stay.
+        durations: durations of `tokens`, frames.
+        shortest: least frames of an added pause.
     """
     kept = Tokens([], [], [])
-    place = 0  # in `written`
+    position = 0  # in `written`
     for token, frames in zip(zip(*tokens, strict=True), durations, strict=True):
-        own = place < len(written.symbols) and token == tuple(column[place] for column in written)
-        if own or frames >= shortest:
+        is_written = position < len(written.symbols) and token == tuple(column[position] for column in written)
+        if is_written or frames >= shortest:
             kept.append(*token)
-        place += own
+        position += is_written
     return kept
 
 
 def with_cut_frames(tokens: Tokens, durations: Sequence[int], cuts: Iterable[tuple[int, int]]) -> list[int]:
-    """Durations in frames of the whole recording.
+    """Adds the frames that were cut out of the mel to the durations.
 
     Args:
         tokens: S tokens.
         durations: S numbers of frames of the mel that was aligned.
-        cuts: (frame of that mel, how many frames are missing before it), in order. They go to the pause that is there;
-            where there is none, to the phone.
+        cuts: (frame of that mel, number of frames missing before it), in order. They are added to the pause at this
+            frame; if there is none, to the phone.
+
+    Returns:
+        S numbers of frames of the whole recording.
     """
     ends = list(accumulate(durations))
     longer = list(durations)
     for position, count in cuts:
-        # The tokens that touch the place, with those of no length between them.
+        # The tokens that touch this position, and the tokens of 0 frames between them.
         first, last = bisect_left(ends, position), min(bisect_right(ends, position), len(ends) - 1)
         pauses = [index for index in range(first, last + 1) if tokens.word_of[index] < 0]
         longer[pauses[0] if pauses else first] += count
@@ -116,12 +119,12 @@ def with_cut_frames(tokens: Tokens, durations: Sequence[int], cuts: Iterable[tup
 def tiers(
     tokens: Tokens, durations: Sequence[int], words: Sequence[str], seconds: float, seconds_per_frame: float
 ) -> list[Tier]:
-    """Durations as the tiers "words" and "phones" of a TextGrid; pauses have the label "".
+    """Converts durations to the tiers "words" and "phones" of a TextGrid; pauses have the label "".
 
     Args:
         tokens: S tokens.
         durations: S numbers of frames.
-        words: what `tokens.word_of` counts.
+        words: the text of each word; `tokens.word_of` holds indices of it.
         seconds: length of the recording; the last interval ends there, a fraction of a frame after the last frame.
         seconds_per_frame: hop size / sample rate.
     """

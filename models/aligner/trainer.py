@@ -1,4 +1,4 @@
-"""Training the aligner."""
+"""Training of the aligner."""
 
 from pathlib import Path
 from typing import Any
@@ -19,51 +19,51 @@ from models.training.loading import make_adam, make_loader, make_sampler
 from models.training.trainer import Trainer
 from utils.logging import logger
 
-# Training has three parts. In the first, of fixed length, the losses change: the first guess fades, the binarization
-# comes in. In the second they are what they are, and training continues, block by block, until the validation loss has
-# flattened. In the third the learning rate falls to almost nothing, which lowers the loss more than all blocks do.
+# Training has three parts. In the first, of fixed length, the losses change: the first guess fades out, binarization
+# fades in. In the second the losses stay the same, and training continues block by block until the validation loss has
+# flattened. In the third the learning rate falls to almost 0, which lowers the loss more than all blocks do.
 # In steps, the same for 6 utterances and for 13,100:
-_WARMUP = 50  # to the full learning rate
+_WARMUP = 50  # until the full learning rate
 _GUESS_ENDS = 150
-_BINARIZATION_ENDS = 250  # it then counts in full
-_FIRST_LOOK = 300  # has the validation loss flattened?
-BLOCK = 50  # from one look to the next
-_FLAT = 0.01  # less than this share below the best one so far
+_BINARIZATION_ENDS = 250  # binarization has its full weight from here on
+_FIRST_LOOK = 300  # first check of whether the validation loss has flattened
+BLOCK = 50  # steps from one check to the next
+_FLAT = 0.01  # flat: less than this share below the best loss so far
 _FALL = 0.4  # steps of the third part, as a share of all those before
-LONGEST = 3000  # never more in all
+LONGEST = 3000  # upper limit of all steps
 _FINAL_RATE = 0.02  # of the full learning rate, at the last step
 
-_STARTED_FROM = 300  # utterances that the first guess is made from: more do not make it better
-_VALIDATED = 64  # utterances at most
-_HELD_OUT = 10  # one in this many is used for validation and not for training ...
-_SMALL = 100  # ... where there are this many
+_STARTED_FROM = 300  # utterances that the first guess is estimated from; more do not improve it
+_VALIDATED = 64  # most utterances to validate on
+_HELD_OUT = 10  # one in this many utterances is used for validation and not for training ...
+_SMALL = 100  # ... if the corpus has at least this many
 
 
 class AlignerTrainer(Trainer):
-    """Learns the alignment of a corpus from nothing but the corpus (arXiv:2108.10447), until it learns no more.
+    """Trains an aligner on nothing but the corpus (arXiv:2108.10447) until the validation loss has flattened.
 
-    The validation loss is that of utterances that it is not trained on, one in ten and 64 at most. They are aligned in
-    the end like all others. A corpus of less than 100 utterances cannot spare any: there the loss of those trained on
-    decides.
+    The validation loss is computed on one utterance in ten, 64 at most, which are not trained on; in the end they are
+    aligned like all others. A corpus of fewer than 100 utterances cannot spare any: its validation loss is computed on
+    training utterances.
     """
 
     def __init__(self, config: ExpConfig, exp_dir: Path, dataset: AlignerDataset) -> None:
-        """Starts accelerate.
+        """Starts accelerate and keeps the dataset.
 
         Args:
-            config: its model section is an AlignerConfig.
-            exp_dir: a folder that exists.
+            config: configuration with an AlignerConfig as its model section.
+            exp_dir: an existing folder.
             dataset: the utterances to align.
         """
         super().__init__(config, exp_dir)
         self.train_set = dataset
 
     def build(self) -> None:
-        """Makes the loader, the model and Adam."""
+        """Builds the loader, the model and Adam."""
         config = self.config
         assert isinstance(config.model, AlignerConfig)
         self.blank = config.model.blank
-        self.steady_until = _FIRST_LOOK  # the step after which the learning rate falls, as far as is known
+        self.steady_until = _FIRST_LOOK  # the learning rate falls after this step; `_look` may move it
         self.validated = validation_rows(len(self.train_set))
         held_out = set(self.validated) if len(self.train_set) >= _SMALL else set()
         trained_on = AlignerSubset(self.train_set, [i for i in range(len(self.train_set)) if i not in held_out])
@@ -76,45 +76,45 @@ class AlignerTrainer(Trainer):
 
     @property
     def last_step(self) -> int:
-        """The step that training ends at, if the validation loss has flattened at the next look."""
+        """The last step, if the validation loss has flattened at the next check."""
         return min(super().last_step, _last_step(self.steady_until))
 
     def learning_rate(self, step: int) -> float:
-        """A short warm-up, then the full rate, then down along a line to almost nothing at the last step."""
+        """Returns the rate of a step: short warm-up, full rate, then linear decay to almost 0 at the last step."""
         fallen = max(0.0, (step - self.steady_until) / (_last_step(self.steady_until) - self.steady_until))
         return self.config.train.adam.lr * min(1.0, step / _WARMUP) * (1 - (1 - _FINAL_RATE) * fallen)
 
     def guess_weight(self, step: int) -> float:
-        """The weight of the first guess: it falls to 0."""
+        """Returns the weight of the first guess, which falls to 0."""
         return max(0.0, 1 - step / _GUESS_ENDS)
 
     def binarization_weight(self, step: int) -> float:
-        """The weight of the model's best path: 0 until it is reliable, then rising to 1.
+        """Returns the weight of the model's best path: 0 until the path is reliable, then rising to 1.
 
         The paper's warm-up (arXiv:2108.10447, sec. 2.4), over steps instead of epochs.
         """
         return min(1.0, max(0.0, (step - _GUESS_ENDS) / (_BINARIZATION_ENDS - _GUESS_ENDS)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Also decides how long training continues."""
+        """Adds the step after which the learning rate falls."""
         return {**super().state_dict(), "steady_until": self.steady_until}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to where `state_dict` stood."""
+        """Restores the state of `state_dict`."""
         super().load_state_dict(state)
         self.steady_until = state["steady_until"]
 
     def counts(self, batch: AlignerBatch) -> dict[str, int]:
-        """None: a step is one batch of one process."""
+        """Returns no counts: a step is one batch of one process."""
         return {}
 
     def losses(self, batch: AlignerBatch, counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One batch's, with the weights that they have at this step."""
+        """Computes the losses of a batch, with the weights of this step."""
         step = self.step + 1
         return self._losses(self.model, batch, self.guess_weight(step), self.binarization_weight(step))
 
     def validate(self) -> dict[str, float]:
-        """Losses over the validation utterances; where the learning rate is to fall now, decides whether it does."""
+        """Computes the validation losses; at a check, also decides whether the learning rate starts to fall."""
         model = self.accelerator.unwrap_model(self.model)
         sums: dict[str, float] = {"forward_sum": 0.0, "binarization": 0.0}
         for rows in self.train_set.batches_by_length(self.config.train.batch_size, self.validated):
@@ -128,13 +128,13 @@ class AlignerTrainer(Trainer):
         return {**sums, "selection": total}
 
     def _look(self, loss: float) -> None:
-        """Goes on for a block where the loss is well below `best_loss`, the lowest of the validations before."""
-        more = self.steady_until + BLOCK
-        if loss < (1 - _FLAT) * self.best_loss and _last_step(more) <= super().last_step:
-            self.steady_until = more
+        """Adds a block if the loss is well below `best_loss`, the lowest of all earlier validations."""
+        next_check = self.steady_until + BLOCK
+        if loss < (1 - _FLAT) * self.best_loss and _last_step(next_check) <= super().last_step:
+            self.steady_until = next_check
         else:
             logger.info(
-                "the validation loss has flattened: %s steps more, with a falling learning rate",
+                "the validation loss has flattened: %s more steps, with a falling learning rate",
                 self.last_step - self.step,
             )
 
@@ -154,7 +154,7 @@ class AlignerTrainer(Trainer):
         return {"total": total, **losses}
 
     def _first_guess(self) -> FlatStart:
-        """Made when it is first needed: a run that resumes late needs none."""
+        """Returns the first guess, fitted on first use: a run that resumes late needs none."""
         if self.guess is None:
             symbols, device = self.train_set.symbols, self.accelerator.device
             guess = FlatStart(len(symbols), symbols.ids([PAUSE])[0], self.config.preprocess.n_mel, device)
@@ -168,15 +168,15 @@ class AlignerTrainer(Trainer):
 
     @property
     def trained(self) -> Aligner:
-        """The model, outside of whatever the accelerator wrapped it in, ready to align."""
+        """The model without the accelerator's wrapper, in evaluation mode."""
         return self.accelerator.unwrap_model(self.model).eval()
 
 
 def validation_rows(num_utterances: int) -> list[int]:
-    """The utterances that are validated on, spread over the corpus."""
+    """Returns the rows to validate on, spread evenly over the corpus."""
     share = num_utterances // _HELD_OUT if num_utterances >= _SMALL else num_utterances
     count = min(_VALIDATED, share)
-    return [place * num_utterances // count for place in range(count)]
+    return [index * num_utterances // count for index in range(count)]
 
 
 def _last_step(steady_until: int) -> int:

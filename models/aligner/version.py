@@ -1,3 +1,3 @@
-"""The version of the aligner, in a module without imports: stage 1 reads it before it loads torch."""
+"""The version of the aligner, in a module without imports: stage 1 reads it before loading torch."""
 
-VERSION = 3  # increase it with every change of the aligner that changes its results: they are then made again
+VERSION = 3  # increase it with every change that affects the alignments: stage 1 then computes them again

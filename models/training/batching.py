@@ -1,4 +1,4 @@
-"""The batches of an epoch and their order: a pure function of (seed, epoch)."""
+"""Batches of an epoch and their order, a pure function of (seed, epoch)."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ Batch = TypeVar("Batch", bound=tuple[Any, ...])  # a NamedTuple of tensors
 
 
 def collate(items: Sequence[Batch]) -> Batch:
-    """Joins items, NamedTuples of tensors, into a batch: tensors of other lengths are padded with 0 to the longest."""
+    """Joins items, NamedTuples of tensors, into a batch; shorter tensors are padded with 0 to the longest."""
     columns = (
         torch.stack(column) if column[0].dim() == 0 else pad_sequence(list(column), batch_first=True)
         for column in zip(*items, strict=True)
@@ -21,19 +21,20 @@ def collate(items: Sequence[Batch]) -> Batch:
 
 
 class StepSampler:
-    """A sampler of batches: an epoch is a sequence of optimizer steps, and each process takes its batches of a step.
+    """A `batch_sampler` for a DataLoader that divides an epoch into optimizer steps.
 
-    It is iterated as a DataLoader's `batch_sampler`.
+    Each process gets its batches of every step.
     """
 
     def __init__(self, batch_size: int, seed: int, num_processes: int, process_index: int, accumulation: int) -> None:
-        """Settles the size of a step.
+        """Sets the size of a step.
 
         Args:
-            batch_size: items a batch and process.
-            seed: decides the order together with the epoch.
-            num_processes, process_index: the processes that share a step, and which one this is.
-            accumulation: batches that a process adds up for a step.
+            batch_size: items per batch and process.
+            seed: determines the order together with the epoch.
+            num_processes: number of processes that share a step.
+            process_index: index of this process.
+            accumulation: batches per step and process.
         """
         self.batch_size = batch_size
         self.seed = seed
@@ -43,43 +44,43 @@ class StepSampler:
         self.epoch, self.start = 0, 0
 
     def set_position(self, epoch: int, start: int = 0) -> None:
-        """The next iteration is this epoch's, from its step number `start` on."""
+        """Makes the next iteration start at step `start` of this epoch."""
         self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of this process, from the position on."""
+        """Yields the batches of this process, beginning at the position."""
         raise NotImplementedError
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, a process."""
+        """Number of batches of a whole epoch, per process."""
         return self.num_steps * self.accumulation
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps of a whole epoch."""
+        """Number of optimizer steps of a whole epoch."""
         raise NotImplementedError
 
     def _own_batches(self, step: np.ndarray) -> Iterator[np.ndarray]:
-        """The batches of this process among a step's items."""
+        """Yields the batches of this process, given the items of a step."""
         for part in range(self.process_index * self.accumulation, (self.process_index + 1) * self.accumulation):
             yield step[part :: self.parts]
 
 
 class LengthBucketSampler(StepSampler):
-    """Batches of utterances of similar length, in an order that only the seed and the epoch decide.
+    """Batches of utterances of similar length, in an order that depends only on the seed and the epoch.
 
-    Utterances are sorted by length, cut into batches, and the batches are shuffled. Each length first gets up to
-    `JITTER` of noise, so that an epoch groups the utterances differently from the last one.
+    Utterances are sorted by length and cut into batches, and the batches are shuffled. Each length first gets up to
+    `JITTER` of noise, so that every epoch groups the utterances differently.
 
-    An optimizer step sees `batch_size * num_processes * accumulation` utterances, however they are divided: each
-    process takes its own share of them, in `accumulation` batches one after the other. So all processes always step
-    together, no utterance is seen twice in an epoch, and 4 batches of 4 hold the same utterances as one of 16.
+    An optimizer step has `batch_size * num_processes * accumulation` utterances, however they are divided: each process
+    takes its share in `accumulation` consecutive batches. So all processes always step at the same time, no utterance
+    occurs twice in an epoch, and 4 batches of 4 hold the same utterances as one of 16.
 
-    With `max_batch_frames` a batch holds as many utterances of its length as these frames have room for, padding
-    counted. How many those are at each place in the order of lengths is the same in every epoch.
+    With `max_batch_frames` a batch holds as many utterances of its length as fit into this number of frames, padding
+    included. The number at each position in the order of lengths is the same in every epoch.
     """
 
-    JITTER = 0.03  # at 16 utterances a batch and LJSpeech's lengths this leaves padding near 2 %
+    JITTER = 0.03  # with batches of 16 and LJSpeech's lengths, padding stays near 2 %
 
     def __init__(
         self,
@@ -91,15 +92,16 @@ class LengthBucketSampler(StepSampler):
         accumulation: int = 1,
         max_batch_frames: int | None = None,
     ) -> None:
-        """Sorts utterances into steps.
+        """Divides the utterances into steps.
 
         Args:
             lengths: frames of each utterance.
-            batch_size: utterances a batch and process, where frames do not decide.
-            seed: decides the order together with the epoch.
-            num_processes, process_index: the processes that share the utterances, and which one this is.
-            accumulation: batches that a process adds up for a step.
-            max_batch_frames: the most frames of a batch, padding counted; None: `batch_size` decides.
+            batch_size: utterances per batch and process; ignored if `max_batch_frames` is given.
+            seed: determines the order together with the epoch.
+            num_processes: number of processes that share the utterances.
+            process_index: index of this process.
+            accumulation: batches per step and process.
+            max_batch_frames: maximum frames of a batch, padding included; None: `batch_size` limits it.
 
         Raises:
             ValueError: there are fewer utterances than batches in a step, or one is longer than max_batch_frames.
@@ -112,42 +114,42 @@ class LengthBucketSampler(StepSampler):
         self.lengths = np.asarray(lengths, dtype=np.float64)
         self.max_batch_frames = max_batch_frames
         if max_batch_frames is None:
-            together = self.batch_size * self.parts
-            self._rest = len(lengths) % together
-            self._cuts = [*range(0, len(lengths) - self._rest + 1, together)]
+            step_size = self.batch_size * self.parts
+            self._rest = len(lengths) % step_size
+            self._cuts = [*range(0, len(lengths) - self._rest + 1, step_size)]
         else:
             self._rest = len(lengths) % self.parts
             self._cuts = self._cut_by_frames(max_batch_frames)
 
     def _cut_by_frames(self, limit: int) -> list[int]:
-        """The indices at which steps begin and end, in an epoch sorted by noisy length."""
-        # The rest is random. At every position, leaving out the shortest utterances gives the longest possible one.
+        """Returns the indices at which steps begin and end, in an epoch sorted by noisy length."""
+        # The rest is chosen at random. Without the shortest utterances, each position has its longest possible length.
         longest = np.sort(self.lengths)[self._rest :]
         if longest[-1] > limit:
             raise ValueError(f"an utterance of {longest[-1]:.0f} frames does not fit into a batch of {limit}")
-        # Noise moves utterances: one may stand where one stood that is shorter by this factor.
-        moved = (1 + self.JITTER) / (1 - self.JITTER)
+        # Noise moves utterances: one may take the position of another that is shorter by this factor.
+        jitter_ratio = (1 + self.JITTER) / (1 - self.JITTER)
         cuts = [len(longest)]
         while cuts[-1] > 0:
-            size = max(1, int(limit / (moved * longest[cuts[-1] - 1])))
+            size = max(1, int(limit / (jitter_ratio * longest[cuts[-1] - 1])))
             cuts.append(max(0, cuts[-1] - size * self.parts))
         return cuts[::-1]
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps of a whole epoch."""
+        """Number of optimizer steps of a whole epoch."""
         return len(self._cuts) - 1 + (self._rest >= self.parts)
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = rng.permutation(len(self.lengths))
-        # Which utterances form the smaller last step, or are left out when each batch cannot have one, is random.
-        order, left = order[self._rest :], order[: self._rest]
+        # Random utterances form a smaller extra step, or are left out if there are too few for one in each batch.
+        order, rest = order[self._rest :], order[: self._rest]
         noise = rng.uniform(1 - self.JITTER, 1 + self.JITTER, len(order))
         order = order[np.argsort(self.lengths[order] * noise, kind="stable")]
         steps = [order[first:last] for first, last in pairwise(self._cuts)]
-        if len(left) >= self.parts:
-            steps.append(left)
+        if len(rest) >= self.parts:
+            steps.append(rest)
         for number in rng.permutation(len(steps))[self.start :]:
             for rows in self._own_batches(steps[number]):
                 yield rows.tolist()

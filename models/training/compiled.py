@@ -1,4 +1,4 @@
-"""Kernels that torch.compile has fused, for training alone."""
+"""Kernels fused by torch.compile, for training only."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from utils.errors import UserError
 
 
 def compile_training(modules: Iterable[nn.Module], dynamic: bool) -> None:
-    """From now on these modules run compiled in training mode, and as they are written in evaluation.
+    """Makes modules run compiled in training mode; in evaluation mode they run uncompiled.
 
-    Evaluation runs too seldom, on too many shapes, to be worth the compiler's time. Modules of one class share what was
-    compiled. What the compiler makes of dropout draws other numbers than the module as it is written. Where
-    torch.compile cannot work on this machine, the first call of a module raises UserError.
+    Evaluation is too rare, and has too many shapes, to be worth the compiler's time. Modules of one class share the
+    compiled code. Compiled dropout draws other random numbers than the uncompiled module. If torch.compile does not
+    work on this machine, the first call of a module raises UserError.
 
     Args:
-        modules: to change, in place; their parameters and names stay as they are.
-        dynamic: sizes vary from call to call.
+        modules: modules to change in place; their parameters and names stay the same.
+        dynamic: whether sizes vary from call to call.
     """
     for module in modules:
         module.forward = _choose(module, module.forward, torch.compile(module.forward, dynamic=dynamic))

@@ -1,4 +1,4 @@
-"""The crops of clips that form a batch: a pure function of (seed, epoch)."""
+"""Random crops of clips and their order, a pure function of (seed, epoch)."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from models.training.batching import StepSampler
 class Crop(NamedTuple):
     """A random piece of a clip."""
 
-    row: int  # of the data set
-    fraction: float  # in [0, 1): where it starts, between the first place that a crop can start at and the last
+    row: int  # of the dataset
+    fraction: float  # start of the crop, in [0, 1) of the range of possible starts
 
 
 class CropSampler(StepSampler):
-    """Batches of one random crop of each clip, in an order and at places that only the seed and the epoch decide.
+    """Batches of one random crop per clip; order and crops depend only on the seed and the epoch.
 
-    An optimizer step sees `batch_size * num_processes * accumulation` crops, however they are divided, as with
-    `LengthBucketSampler`. Steps are all of the same size: the clips that are left over wait for the next epoch, and a
-    corpus smaller than a step gives several crops of a clip.
+    An optimizer step has `batch_size * num_processes * accumulation` crops, however they are divided, as with
+    `LengthBucketSampler`. All steps have the same size: clips that are left over wait for the next epoch, and a corpus
+    smaller than a step yields several crops per clip.
     """
 
     def __init__(
@@ -32,14 +32,15 @@ class CropSampler(StepSampler):
         process_index: int = 0,
         accumulation: int = 1,
     ) -> None:
-        """Settles the size of a step.
+        """Sets the size of a step.
 
         Args:
-            lengths: one of each clip; only how many there are matters here.
-            batch_size: crops a batch and process.
-            seed: decides order and places together with the epoch.
-            num_processes, process_index: the processes that share the crops, and which one this is.
-            accumulation: batches that a process adds up for a step.
+            lengths: one per clip; only their number matters here.
+            batch_size: crops per batch and process.
+            seed: determines order and crops together with the epoch.
+            num_processes: number of processes that share the crops.
+            process_index: index of this process.
+            accumulation: batches per step and process.
 
         Raises:
             ValueError: there is no clip.
@@ -51,14 +52,16 @@ class CropSampler(StepSampler):
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps of a whole epoch."""
+        """Number of optimizer steps of a whole epoch."""
         return max(1, len(self.lengths) // (self.batch_size * self.parts))
 
     def __iter__(self) -> Iterator[list[Crop]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        together = self.batch_size * self.parts
-        order = np.resize(rng.permutation(len(self.lengths)), (self.num_steps, together))  # repeats what is too little
+        step_size = self.batch_size * self.parts
+        # If there are fewer clips than a step needs, np.resize repeats them.
+        order = np.resize(rng.permutation(len(self.lengths)), (self.num_steps, step_size))
         fractions = rng.random(order.shape)
-        for rows, places in zip(order[self.start :], fractions[self.start :], strict=True):
-            for own_rows, own_places in zip(self._own_batches(rows), self._own_batches(places), strict=True):
-                yield [Crop(*pair) for pair in zip(own_rows.tolist(), own_places.tolist(), strict=True)]
+        for step_rows, step_fractions in zip(order[self.start :], fractions[self.start :], strict=True):
+            batches = zip(self._own_batches(step_rows), self._own_batches(step_fractions), strict=True)
+            for batch_rows, batch_fractions in batches:
+                yield [Crop(*pair) for pair in zip(batch_rows.tolist(), batch_fractions.tolist(), strict=True)]

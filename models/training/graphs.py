@@ -1,4 +1,4 @@
-"""Optimizer steps as CUDA graphs: recorded once for each shape of the batches, and launched whole from then on."""
+"""Optimizer steps as CUDA graphs: recorded once per shape of the batches, then replayed with a single launch."""
 
 from __future__ import annotations
 
@@ -11,52 +11,57 @@ import torch
 from torch import Tensor
 
 Step = Callable[[Sequence[Any], dict[str, Tensor]], dict[str, Tensor]]
-# Steps of further shapes run without a graph. On an H200, the graphs of FastSpeech 2 at batch 16, some 90 shapes of
+# Steps of any further shapes run without a graph. On an H200, the graphs of FastSpeech 2 at batch 16, some 90 shapes of
 # 2,000 kernels each, take 2.4 GB, inputs included.
 MOST_RECORDINGS = 256
 
 
 class Recorder(Protocol):
-    """Records work, to repeat it later."""
+    """Records work and replays it later."""
 
     def running(self) -> Any:
-        """A context around every step, recorded or not."""
+        """Returns a context that surrounds every step, recorded or not."""
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Something that does what the work would do now, on the same tensors, each time that it is called.
+        """Records the work without running it.
 
-        The work itself is not done.
+        Returns:
+            A function that does the work on the same tensors each time it is called.
         """
 
 
 class StepGraphs:
-    """A trainer's step that is recorded (CUDA graphs; PyTorch's notes on CUDA semantics, "Whole-network capture").
+    """A trainer's step, recorded as CUDA graphs (PyTorch's notes on CUDA semantics, "Whole-network capture").
 
-    Where batches are small, a GPU waits for the host, which launches a step's thousands of kernels one after the other.
-    A recording is launched at once.
+    With small batches, a GPU waits for the host, which launches the thousands of kernels of a step one by one. A
+    recording needs a single launch.
 
-    The first step with batches of some shapes runs as it is written: this is when algorithms are chosen, kernels are
-    compiled and the optimizers' state is made. The second is recorded and replayed. So every step is done exactly once,
-    and a recording holds the same kernels as the step.
+    The first step with given shapes runs without a graph: it chooses algorithms, compiles kernels and creates the
+    optimizers' state. The second is recorded and replayed. So every step is done exactly once, and a recording holds
+    the same kernels as the step.
     """
 
     def __init__(self, step: Step, recorder: Recorder) -> None:
-        """Records nothing yet.
+        """Keeps the step; recordings are made in later calls.
 
         Args:
-            step: takes batches (NamedTuples of tensors) and counts, and gives figures, all on the device. What else it
-                depends on and changes must be in tensors that keep their place in memory.
-            recorder: CudaRecorder, where it is not a test.
+            step: takes batches (NamedTuples of tensors) and counts, and returns figures, all on the device. All other
+                state that it reads or changes must be in tensors that keep their address.
+            recorder: a CudaRecorder, except in tests.
         """
         self._step, self._recorder = step, recorder
-        self._recordings: dict[Any, _Recording | None] = {}  # by shapes; None: seen once
+        self._recordings: dict[Any, _Recording | None] = {}  # by shapes; None: one step without a graph so far
 
     def __call__(self, batches: Sequence[Any], counts: dict[str, Tensor], kind: Hashable = None) -> dict[str, Tensor]:
-        """Does the step; the figures are the caller's own.
+        """Runs one step.
 
         Args:
-            batches, counts: as the step takes them.
-            kind: what the step's kernels depend on beside the shapes; each kind has recordings of its own.
+            batches: batches of the step.
+            counts: counts of the step.
+            kind: whatever the step's kernels depend on, other than the shapes; each kind has separate recordings.
+
+        Returns:
+            The figures of the step; later steps do not overwrite them.
         """
         shapes = (kind, *(tuple(field.shape for field in batch) for batch in batches))
         with self._recorder.running():
@@ -71,7 +76,7 @@ class StepGraphs:
 
 
 class _Recording:
-    """One step, for batches of the shapes that it was recorded with."""
+    """A recorded step, for batches of fixed shapes."""
 
     def __init__(self, step: Step, recorder: Recorder, batches: Sequence[Any], counts: dict[str, Tensor]) -> None:
         self._batches = [type(batch)(*(field.clone() for field in batch)) for batch in batches]
@@ -84,44 +89,45 @@ class _Recording:
         self._launch = recorder.record(work)
 
     def replay(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The step with other values."""
-        for mine, given in zip(self._batches, batches, strict=True):
-            for own, value in zip(mine, given, strict=True):
-                own.copy_(value)
+        """Runs the step with other values."""
+        for recorded_batch, batch in zip(self._batches, batches, strict=True):
+            for recorded_field, field in zip(recorded_batch, batch, strict=True):
+                recorded_field.copy_(field)
         for name, count in counts.items():
             self._counts[name].copy_(count)
         self._launch()
-        # The next recording that is launched may use the same memory.
+        # Cloned, because the next launch may use the same memory.
         return {name: figure.clone() for name, figure in self._figures.items()}
 
 
 class CudaRecorder:
-    """Records CUDA graphs, which share their memory: they run one after the other, and none needs another's values."""
+    """Records CUDA graphs that share memory: they run one after the other, and none needs values of another."""
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        """Makes a memory pool and a stream.
+        """Creates a memory pool and a stream.
 
         Args:
-            optimizers: the step's, fused; their learning rates must be tensors on the device by then.
+            optimizers: fused optimizers of the step; when it is recorded, their learning rates must be tensors on the
+                device.
         """
         self._optimizers = optimizers
         self._pool = torch.cuda.graph_pool_handle()
-        # Recording needs a stream that is not the default one, and the gradients' accumulation must always be on it.
+        # Recording needs a stream other than the default one, and gradients must always be accumulated on it.
         self._stream = torch.cuda.Stream()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """On the stream of the recordings, after all that was asked for before and before all that comes after."""
-        outside = torch.cuda.current_stream()
-        self._stream.wait_stream(outside)
+        """Switches to the stream of the recordings, in order with the work before and after."""
+        caller_stream = torch.cuda.current_stream()
+        self._stream.wait_stream(caller_stream)
         with torch.cuda.stream(self._stream):
             yield
-        outside.wait_stream(self._stream)
+        caller_stream.wait_stream(self._stream)
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """See `Recorder.record`."""
+        """Records a CUDA graph; see `Recorder.record`."""
         graph = torch.cuda.CUDAGraph()
-        # Threads that pin memory for the loader may continue meanwhile.
+        # "thread_local": the loader's threads may pin memory meanwhile.
         recording = torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local")
         with _nothing_is_collected(), self._optimizers_recordable(), recording:
             work()
@@ -129,7 +135,7 @@ class CudaRecorder:
 
     @contextmanager
     def _optimizers_recordable(self) -> Iterator[None]:
-        """Tells the optimizers that it is on purpose; outside a recording they would warn of the same."""
+        """Marks the optimizers as capturable only while recording; outside a recording the mark makes them warn."""
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         for group in groups:
             group["capturable"] = True
@@ -142,7 +148,7 @@ class CudaRecorder:
 
 @contextmanager
 def _nothing_is_collected() -> Iterator[None]:
-    """Without Python's garbage collector: to free another graph, above all, spoils a recording."""
+    """Turns off Python's garbage collector: freeing objects, above all another graph, breaks a recording."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

@@ -19,7 +19,7 @@ from utils.errors import UserError
 
 
 def check_not_empty(train_set: Any, valid_set: Any) -> None:
-    """Checks that there is something to train on, and something to validate with.
+    """Checks that neither the training set nor the validation set is empty.
 
     Raises:
         UserError: a set is empty.
@@ -33,7 +33,7 @@ def check_not_empty(train_set: Any, valid_set: Any) -> None:
 
 
 def make_adam(kind: type[Adam], model: nn.Module, config: AdamConfig) -> Adam:
-    """The optimizer of a model: Adam (arXiv:1412.6980), or AdamW (arXiv:1711.05101)."""
+    """Creates the optimizer of a model: Adam (arXiv:1412.6980) or AdamW (arXiv:1711.05101)."""
     betas = (config.betas[0], config.betas[1])
     return kind(model.parameters(), config.lr, betas, config.eps, config.weight_decay, fused=True)
 
@@ -41,16 +41,16 @@ def make_adam(kind: type[Adam], model: nn.Module, config: AdamConfig) -> Adam:
 def make_loader(
     dataset: Any, sampler: StepSampler, config: TrainConfig, device: torch.device
 ) -> DataLoader | ResidentLoader:
-    """A loader of the sampler's batches;
+    """Creates a loader of the sampler's batches: from memory of the device if `should_be_resident`, else from disk.
 
     Raises:
-        UserError: the data must be on the device and do not fit.
+        UserError: train.data_on_device is true, and the data do not fit.
     """
     if isinstance(dataset, CanBeResident) and should_be_resident(config.data_on_device, dataset, device):
         return ResidentLoader(dataset.on_device(device), sampler)
     on_gpu = device.type == "cuda"
     workers = config.num_workers
-    if workers is None:  # on a CPU the cores are busy with the model, and a batch takes a millisecond to read
+    if workers is None:  # on a CPU the model keeps the cores busy, and reading a batch takes only 1 ms
         workers = min(4, available_cores()) if on_gpu else 0
     return DataLoader(
         dataset,
@@ -59,14 +59,14 @@ def make_loader(
         num_workers=workers,
         pin_memory=on_gpu,
         persistent_workers=workers > 0,
-        generator=torch.Generator(),  # of its own: drawing a worker seed must not move the model's dropout
+        generator=torch.Generator(),  # separate: drawing worker seeds must not change the model's dropout
     )
 
 
 def make_sampler(
     lengths: Sequence[int], config: TrainConfig, accelerator: Accelerator, max_batch_frames: int | None = None
 ) -> LengthBucketSampler:
-    """This process's share of the training batches; `max_batch_frames` as LengthBucketSampler takes it.
+    """Creates the sampler of this process; `max_batch_frames` as in LengthBucketSampler.
 
     Raises:
         UserError: there are fewer utterances than batches in a step, or one is longer than a batch may be.
@@ -95,7 +95,7 @@ def make_sampler(
 
 
 def resolve_precision(wanted: str) -> str:
-    """Answers "no" or "bf16" for train.mixed_precision, whose "auto" asks the device."""
+    """Returns "no" or "bf16" for train.mixed_precision; "auto" depends on the device."""
     if wanted != "auto":
         return wanted
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"

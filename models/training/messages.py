@@ -1,4 +1,4 @@
-"""Messages of a training: the lines of its log, and errors with their remedy."""
+"""Messages of a training run: lines of its log, and errors with their remedies."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ class Training(Protocol):
 
 
 def start_lines(trainer: Training) -> list[str]:
-    """The model, the machine, the batches, and the step that the training starts at."""
+    """Returns log lines on the model, the machine, the batches, and the first step."""
     accelerator, train = trainer.accelerator, trainer.config.train
     parameters = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     processes = accelerator.num_processes
-    where = str(accelerator.device) if processes == 1 else f"{processes} processes"
+    device = str(accelerator.device) if processes == 1 else f"{processes} processes"
     resident = " in its memory" if isinstance(trainer.train_loader, ResidentLoader) else ""
     frames = trainer.max_batch_frames
     per_batch, unit = (train.batch_size, "") if frames is None else (frames, f" {trainer.unit} at most")
     verb = "Training resumes at" if trainer.step else "Training starts at"
     return [
-        f"{trainer.config.model_type}: {parameters / 1e6:.1f} M parameters on {where}, "
+        f"{trainer.config.model_type}: {parameters / 1e6:.1f} M parameters on {device}, "
         f"precision {accelerator.mixed_precision}{trainer.run_step}, {len(trainer.sampler.lengths):,} utterances"
         f"{resident}, batches of {per_batch * processes * train.gradient_accumulation_step:,}{unit}",
         f"{verb} step {trainer.step:,} of {trainer.last_step:,}",
@@ -59,7 +59,7 @@ def start_lines(trainer: Training) -> list[str]:
 
 
 def step_line(trainer: Training, losses: Mapping[str, float], speed: Speed) -> str:
-    """Losses, speed and the time that is left."""
+    """Returns a log line with losses, speed and the time left."""
     figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
     rate = f"{speed.rate:,.0f}" if speed.rate >= 100 else f"{speed.rate:.3g}"
     left = format_seconds((trainer.last_step - trainer.step) * speed.ms_per_step / 1000)
@@ -70,11 +70,11 @@ def step_line(trainer: Training, losses: Mapping[str, float], speed: Speed) -> s
 
 
 def not_finite(trainer: Training, utt_ids: Sequence[str] | None) -> UserError:
-    """The loss became NaN or infinite.
+    """Returns the error for a loss that became NaN or infinite.
 
     Args:
-        trainer: of the training.
-        utt_ids: of the step; None: they are those of another process.
+        trainer: the trainer.
+        utt_ids: utterances of the step; None: it happened on another process.
     """
     names = "those of another process" if utt_ids is None else ", ".join(utt_ids)
     return UserError(
@@ -85,14 +85,14 @@ def not_finite(trainer: Training, utt_ids: Sequence[str] | None) -> UserError:
 
 
 def out_of_memory(trainer: Training, batches: Sequence[Any]) -> UserError:
-    """The batches of a step do not fit into the GPU's memory."""
+    """Returns the error for batches of a step that do not fit into the GPU's memory."""
     train, frames = trainer.config.train, trainer.max_batch_frames
     size = max(trainer.measure(batch).padded for batch in batches)
     key = f"train.batch_size (now {train.batch_size})" if frames is None else f"train.max_batch_frames ({frames})"
     resident = isinstance(trainer.train_loader, ResidentLoader)
     return UserError(
         f"The GPU's memory is too small for step {trainer.step + 1}, whose largest batch has {size:,.0f} "
-        f"{trainer.unit}, padding counted. Lower {key}, and raise train.gradient_accumulation_step (now "
+        f"{trainer.unit}, padding included. Lower {key}, and raise train.gradient_accumulation_step (now "
         f"{train.gradient_accumulation_step}) to keep the step's size"
         f"{'; or set train.data_on_device to false: the data are in its memory, too' if resident else ''}. Then resume "
         "from the last checkpoint with --resume."

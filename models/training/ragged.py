@@ -1,4 +1,4 @@
-"""Rows of different lengths, one after the other in the memory of a device, and batches gathered from them there."""
+"""Rows of different lengths, concatenated in a device's memory, and batches gathered from them on the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Ragged:
-    """A table whose rows have lengths of their own."""
+    """A table with rows of different lengths."""
 
     def __init__(
         self,
@@ -19,20 +19,20 @@ class Ragged:
         shape: Sequence[int] = (),
         padding: float = 0,
     ) -> None:
-        """Makes room; `put` fills it.
+        """Allocates the memory; `put` fills it.
 
         Args:
-            lengths: of the rows.
-            device: of the values.
-            dtype: of the values.
-            shape: of a value, as in (80,) for a mel's frames.
-            padding: the value past the end of a row.
+            lengths: lengths of the rows.
+            device: device of the values.
+            dtype: dtype of the values.
+            shape: shape of a value, such as (80,) for frames of a mel.
+            padding: value past the end of a row.
         """
         ends = torch.tensor(lengths).cumsum(0)
         self._total = int(ends[-1])
         self._starts = [0, *ends.tolist()]
         self._values = torch.empty(self._total + 1, *shape, dtype=dtype, device=device)
-        self._values[-1] = padding  # one value more: all that is past a row's end points there
+        self._values[-1] = padding  # an extra value that stands for everything past a row's end
         self._start = (ends - torch.tensor(lengths)).to(device)
         self._length = torch.tensor(lengths).to(device)
 
@@ -40,11 +40,11 @@ class Ragged:
         """Fills a row.
 
         Args:
-            row: its number.
+            row: index of the row.
             values: [length of the row, *shape], on any device.
 
         Raises:
-            ValueError: the row has another length.
+            ValueError: the number of values is not the length of the row.
         """
         start, end = self._starts[row], self._starts[row + 1]
         if len(values) != end - start:
@@ -52,24 +52,24 @@ class Ragged:
         self._values[start:end] = values
 
     def take(self, rows: Tensor, places: Tensor) -> Tensor:
-        """Values at places of rows. Nothing waits for the device.
+        """Gathers values at positions of rows, without waiting for the device.
 
         Args:
             rows: [B] int64, on the device.
-            places: [B, L] or [L] int64, at least 0, on the device; past a row's end there is padding.
+            places: [B, L] or [L] int64 positions, at least 0, on the device; those past a row's end yield padding.
 
         Returns:
             [B, L, *shape].
         """
-        there = places < self._length[rows].unsqueeze(1)
-        return self._values[torch.where(there, self._start[rows].unsqueeze(1) + places, self._total)]
+        inside = places < self._length[rows].unsqueeze(1)
+        return self._values[torch.where(inside, self._start[rows].unsqueeze(1) + places, self._total)]
 
     def padded(self, rows: Tensor, width: int) -> Tensor:
-        """Whole rows, with padding after their ends.
+        """Gathers whole rows, with padding after their ends.
 
         Args:
             rows: [B] int64, on the device.
-            width: L, not less than the longest one's length.
+            width: L, at least the length of the longest of these rows.
 
         Returns:
             [B, L, *shape].

@@ -1,4 +1,4 @@
-"""Training data in the memory of the device: they are read once, and batches are gathered there."""
+"""Training data in the memory of the device: read once, then batches are gathered there."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -12,33 +12,33 @@ class ResidentData(Protocol):
     """The data of a split on a device."""
 
     def batch(self, chosen: Any) -> Any:
-        """The batch that `collate` makes of the same items, bit for bit.
+        """Returns the same batch as `collate` for the same items, bit for bit.
 
-        Fields of one number an utterance are on the host, which must know them; all others are on the device.
+        Fields with one number per utterance are on the host, which needs their values; all others are on the device.
         """
 
 
 @runtime_checkable
 class CanBeResident(Protocol):
-    """A data set that can move to a device."""
+    """A dataset that can move to a device."""
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that it takes there."""
+        """Memory that it needs on the device, in bytes."""
 
     def on_device(self, device: torch.device) -> ResidentData:
-        """Reads everything, once."""
+        """Reads all data onto the device, once."""
 
 
 class ResidentLoader:
-    """A sampler's batches, gathered on the device; used instead of a DataLoader."""
+    """Gathers a sampler's batches on the device; replaces a DataLoader."""
 
     def __init__(self, data: ResidentData, sampler: Iterable[Any]) -> None:
-        """Wraps the data.
+        """Combines data and sampler.
 
         Args:
-            data: on the device.
-            sampler: yields what each batch holds.
+            data: data on the device.
+            sampler: yields the items of each batch.
         """
         self.data, self.sampler = data, sampler
 
@@ -47,12 +47,13 @@ class ResidentLoader:
 
 
 def should_be_resident(wanted: bool | str, dataset: CanBeResident, device: torch.device) -> bool:
-    """Whether a data set is to move to the device: as `train.data_on_device` says.
+    """Whether a dataset is to move to the device, given `train.data_on_device`.
 
-    "auto" is yes on a GPU where it needs less than half of what is free: the rest is for the model and its activations.
+    "auto" means yes on a GPU if the data need less than half of the free memory; the rest is for the model and its
+    activations.
 
     Raises:
-        UserError: it must, and cannot.
+        UserError: `train.data_on_device` is true, and the data do not fit.
     """
     if wanted is False or (wanted == "auto" and device.type != "cuda"):
         return False

@@ -1,4 +1,4 @@
-"""The checkpoint that a training resumes from, and whether it belongs to the experiment."""
+"""Choice of the checkpoint that training resumes from, and checks that it fits the experiment."""
 
 import json
 from collections.abc import Sequence
@@ -15,14 +15,18 @@ from utils.logging import logger
 def find_resume_point(
     exp_dir: Path, resume: bool, resume_from: Path | None, files: Sequence[str], first_process: bool = True
 ) -> Path | None:
-    """The checkpoint to resume from, or None to start; two runs never share a folder.
+    """Chooses the checkpoint to resume from; two runs never share a folder.
 
     Args:
-        exp_dir: the experiment's folder, which need not exist.
+        exp_dir: the experiment's folder; it need not exist.
         resume: --resume was given.
         resume_from: --resume_from_ckpt_path, a checkpoint folder of any experiment of the same model.
-        files: names that every checkpoint of the model has.
-        first_process: of several, it alone asks whether the folder exists: it is the one that makes it.
+        files: names of the files that every checkpoint of the model has.
+        first_process: whether this is the first of several processes: only it checks whether the folder exists,
+            because it creates the folder.
+
+    Returns:
+        The checkpoint's folder; None: training starts at step 0.
 
     Raises:
         UserError: the experiment exists and neither flag was given, or the checkpoint cannot be used.
@@ -40,21 +44,21 @@ def find_resume_point(
             )
         if newest is not None and newest.resolve() != resume_from.resolve():
             raise UserError(
-                f"{exp_dir} goes further than {resume_from} (its newest checkpoint is {newest.name}). Give another "
+                f"{exp_dir} is already past {resume_from} (its newest checkpoint is {newest.name}). Give another "
                 "--name to branch off from there.",
                 exit_code=2,
             )
         return resume_from
     if first_process and exp_dir.exists() and not resume:
-        at = f"is at step {existing[-1][0]:,}" if existing else "has no checkpoint yet"
+        state = f"is at step {existing[-1][0]:,}" if existing else "has no checkpoint yet"
         raise UserError(
-            f"The experiment {exp_dir} exists and {at}. Add --resume to continue it, or give another --name.",
+            f"The experiment {exp_dir} exists and {state}. Add --resume to continue it, or give another --name.",
             exit_code=2,
         )
     if newest is None and (exp_dir / "best").is_dir():
         raise UserError(
-            f"{exp_dir} has no checkpoint to resume from, but best/, which a new start would overwrite. Give another "
-            "--name, or delete the folder.",
+            f"{exp_dir} has no checkpoint to resume from, but best/ exists, and a new start would overwrite it. Give "
+            "another --name, or delete the folder.",
             exit_code=2,
         )
     if newest is not None and _missing_files(newest, files):
@@ -72,7 +76,7 @@ def _missing_files(checkpoint: Path, files: Sequence[str]) -> list[str]:
 
 
 def portable(config: ExpConfig) -> dict[str, object]:
-    """The resolved configuration without this machine's paths: an experiment's folder works in any place."""
+    """Returns the resolved configuration without this machine's paths, so that the experiment's folder can be moved."""
     values = to_dict(config)
     values["dataset_path"] = {}
     del values["log_dir"]
@@ -82,37 +86,45 @@ def portable(config: ExpConfig) -> dict[str, object]:
 
 
 def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
-    """Raises UserError where the checkpoint's experiment has another model or other features; each field is named."""
+    """Checks that the checkpoint's experiment has the same model and the same settings of the features.
+
+    Raises:
+        UserError: they differ; each field is named.
+    """
     args_path = checkpoint.parent.parent / "args.json"
     if not args_path.is_file():
-        return  # a checkpoint that was moved alone: its weights are still checked name by name
-    before, now = read_json(args_path), portable(config)
+        return  # a checkpoint moved without its experiment; its weights are still checked name by name
+    saved, current = read_json(args_path), portable(config)
     different = []
     for section in ("model_type", "model", "preprocess"):
-        old, new = _flatten(section, before.get(section)), _flatten(section, now[section])
+        old, new = _flatten(section, saved.get(section)), _flatten(section, current[section])
         different += [
             f"{key}: {json.dumps(old.get(key))} then, {json.dumps(new.get(key))} now"
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key)
         ]
     if different:
-        raise UserError(f"{checkpoint} is of another experiment: {'; '.join(different)}", exit_code=2)
+        raise UserError(f"{checkpoint} belongs to another experiment: {'; '.join(different)}", exit_code=2)
 
 
 def check_same_data(data_dir: Path, checkpoint: Path, names: Sequence[str]) -> None:
-    """Raises UserError where one of these files of the features is no longer what the checkpoint was trained on."""
+    """Checks that these files of the features are the ones that the checkpoint was trained on.
+
+    Raises:
+        UserError: one of them has changed.
+    """
     for name in names:
-        before = checkpoint.parent.parent / name
-        if before.is_file() and read_json(before) != read_json(data_dir / name):
+        saved = checkpoint.parent.parent / name
+        if saved.is_file() and read_json(saved) != read_json(data_dir / name):
             raise UserError(
-                f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were made again from "
-                "another corpus, or by another checkpoint of the acoustic model. Train under another --name.",
+                f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were computed again "
+                "from another corpus or with another checkpoint of the acoustic model. Train under another --name.",
                 exit_code=2,
             )
 
 
 def _flatten(path: str, value: object) -> dict[str, object]:
-    """Nested objects as one with dotted keys."""
+    """Flattens nested objects into one with dotted keys."""
     if not isinstance(value, dict):
         return {path: value}
     return {key: leaf for name, inner in value.items() for key, leaf in _flatten(f"{path}.{name}", inner).items()}

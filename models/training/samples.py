@@ -1,4 +1,4 @@
-"""Validation samples in TensorBoard: mels as pictures, waveforms as sounds."""
+"""Validation samples in TensorBoard: mels as images, waveforms as audio."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,14 +9,14 @@ from torch.utils.tensorboard import SummaryWriter
 from config.schema import AudioConfig
 from utils.plot import plot_mels
 
-RECORDED = "recorded"  # name of what does not change from one validation to the next
+RECORDED = "recorded"  # name of the mel and waveform that are the same at every validation
 
 
 class Samples:
-    """Writes the samples; a recording is written once."""
+    """Writes the samples; the audio of a recording is written only once."""
 
     def __init__(self, audio: AudioConfig) -> None:
-        """Remembers the rates.
+        """Takes the sample rate and the hop size.
 
         Args:
             audio: the preprocess section.
@@ -34,15 +34,15 @@ class Samples:
         mels: Mapping[str, Tensor],
         sound: Callable[[str], Tensor],
     ) -> None:
-        """Writes one utterance.
+        """Writes the mels and waveforms of one utterance.
 
         Args:
-            writer: of the experiment.
-            step: of the training.
-            utt_id: names the utterance.
-            title: of the picture.
+            writer: writer of the experiment.
+            step: current training step.
+            utt_id: id of the utterance.
+            title: title of the image.
             mels: name ("synthesized", RECORDED) -> [T, n_mel] log-mel.
-            sound: makes the waveform [N] of a name; it is clipped to -1..1.
+            sound: returns the waveform [N] of a name; it is clipped to -1..1.
         """
         arrays: dict[str, np.ndarray] = {name: mel.float().cpu().numpy() for name, mel in mels.items()}
         writer.add_figure(f"mel/{utt_id}", plot_mels(arrays, title, self._seconds_per_frame), step)

@@ -1,4 +1,4 @@
-"""Runs optimizer steps as train.compile says: as written, with fused kernels, as CUDA graphs, or both."""
+"""Optimizer steps as train.compile selects: uncompiled, with fused kernels, as CUDA graphs, or both."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class StepRunner:
     """Runs the steps of a trainer.
 
     Attributes:
-        graphs: records and replays the steps; None: they run as written.
+        graphs: records and replays the steps; None: they run without CUDA graphs.
     """
 
     def __init__(self, wanted: bool | str, accelerator: Accelerator) -> None:
-        """Decides how steps run.
+        """Chooses between kernels, CUDA graphs, both and neither.
 
         Args:
             wanted: train.compile.
-            accelerator: of the training.
+            accelerator: accelerator of the trainer.
 
         Raises:
             UserError: train.compile is "graphs", and this is not one process on a GPU.
@@ -49,16 +49,16 @@ class StepRunner:
         self.graphs: StepGraphs | None = None
 
     def __str__(self) -> str:
-        """A description for the log."""
+        """Returns a description for the log."""
         return (", compiled" if self._fuses else "") + (", CUDA graphs" if self.graphs is not None else "")
 
     def fuse(self, modules: Iterable[nn.Module], dynamic: bool) -> None:
-        """Compiles modules if train.compile says so; see `compile_training`."""
+        """Compiles modules if train.compile asks for it; see `compile_training`."""
         if self._fuses:
             compile_training(modules, dynamic)
 
     def prepare(self, step: Step, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        """Takes the step to run and its optimizers."""
+        """Sets the step to run and its optimizers; called before the first step."""
         self._step, self._optimizers = step, optimizers
         if self._records:
             self.graphs = StepGraphs(step, CudaRecorder(optimizers))
@@ -69,9 +69,10 @@ class StepRunner:
         """Runs one step.
 
         Args:
-            batches, counts: as `Trainer.train_step` takes them.
-            learning_rate: of all optimizers.
-            kind: what the step's kernels depend on beside the shapes of the batches.
+            batches: as in `Trainer.train_step`.
+            counts: as in `Trainer.train_step`.
+            learning_rate: learning rate of all optimizers.
+            kind: whatever the step's kernels depend on, other than the shapes of the batches.
 
         Returns:
             The step's figures.

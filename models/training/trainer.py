@@ -30,26 +30,27 @@ from utils.logging import logger
 class Trainer:
     """Trains one model: batches, optimizer steps, log, validation, checkpoints, resume.
 
-    A subclass builds its parts in `build` and owns `losses`, `counts`, `validate` and `learning_rate`.
-    Progress counts optimizer steps. Training that was killed and resumed ends with the same weights, bit for bit: the
-    order of the batches is a pure function of seed and epoch, the learning rate one of the step, and a checkpoint holds
-    the weights, the optimizers, every random generator and the position in the epoch.
+    A subclass builds its parts in `build` and implements `losses`, `counts`, `validate` and `learning_rate`. Training
+    that was killed and resumed ends with the same weights, bit for bit: the order of the batches is a pure function of
+    seed and epoch, the learning rate is one of the step, and a checkpoint holds the weights, the optimizers, every
+    random generator and the position in the epoch. Progress counts optimizer steps.
 
-    A step is the same however its utterances are divided into batches and processes: losses are means over all that
-    the step sees (`counts`), not means of the batches' means.
+    A step is the same however its utterances are divided into batches and processes: losses are means over all items of
+    the step (`counts`), not means of the batches' means.
 
     Attributes that a subclass sets in `build`: `model` and `optimizers` (all through `accelerator.prepare`),
-    `train_set`, `sampler`, `train_loader`. If progress is not counted in mel frames, it also owns `unit` and `measure`.
+    `train_set`, `sampler`, `train_loader`. If speed is not measured in mel frames, it also overrides `unit` and
+    `measure`.
     """
 
     model: torch.nn.Module
     optimizers: list[torch.optim.Optimizer]
-    sampler: LengthBucketSampler | CropSampler  # both know the lengths of all utterances
+    sampler: LengthBucketSampler | CropSampler  # both have the lengths of all utterances
     train_loader: DataLoader | ResidentLoader
-    unit = "mel frames"  # of progress
+    unit = "mel frames"  # of batch sizes and speed
     train_set: Any  # its rows have utt_id
-    data_files: tuple[str, ...] = ()  # files of the features' folder that the experiment keeps a copy of
-    # Files that every checkpoint has.
+    data_files: tuple[str, ...] = ()  # files of the data folder that are copied into the experiment
+    # Files of every checkpoint.
     checkpoint_files: tuple[str, ...] = (
         "model.safetensors",
         "optimizer.bin",
@@ -61,22 +62,22 @@ class Trainer:
         """Starts accelerate; `setup` does the rest.
 
         Args:
-            config: the whole experiment.
-            exp_dir: its folder.
+            config: configuration of the experiment.
+            exp_dir: folder of the experiment.
 
         Raises:
-            UserError: train.mixed_precision or train.compile is impossible here.
+            UserError: train.mixed_precision or train.compile is impossible on this machine.
         """
         self.config, self.exp_dir = config, exp_dir
         train = config.train
-        # The new name of this setting is unknown to accelerate.
+        # accelerate does not know the new name of this setting.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         self.accelerator = Accelerator(
             mixed_precision=resolve_precision(train.mixed_precision),
-            # Buffers start the same everywhere (below) and stay so: no need to send them at each step.
+            # Buffers start equal on all processes (_share_buffers) and stay equal: no need to send them at each step.
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
-        set_seed(train.random_seed, device_specific=True)  # each process has dropout of its own
+        set_seed(train.random_seed, device_specific=True)  # each process has different dropout
         self.step, self.epoch, self.step_in_epoch = 0, 0, 0
         self.best_loss = float("inf")
         self.accelerator.register_for_checkpointing(self)
@@ -89,7 +90,7 @@ class Trainer:
 
         Args:
             resume_from: a checkpoint folder to resume from.
-            start_from: without one, a folder whose weights alone are loaded.
+            start_from: if there is no checkpoint, a folder from which only the weights are loaded.
 
         Raises:
             UserError: the features, the checkpoint or the weights cannot be used; exp_dir is left untouched.
@@ -104,23 +105,26 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.writer = SummaryWriter(str(self.exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
 
-    # What a subclass writes.
+    # Methods that a subclass implements or overrides.
 
     def build(self) -> None:
-        """Makes the model, the optimizers and the loader."""
+        """Builds the model, the optimizers and the loader."""
         raise NotImplementedError
 
     def counts(self, batch: Any) -> dict[str, int]:
-        """Counts the items of a batch (still on the CPU) that losses are means of."""
+        """Counts the items of a batch (still on the CPU) over which losses are averaged."""
         raise NotImplementedError
 
     def losses(self, batch: Any, counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One batch's losses, scalars on the device; "total" is what is minimized.
+        """Computes the losses of one batch.
 
         Args:
-            batch: on the device.
-            counts: what to divide sums by: the counts of all batches of the step, a process. Their names are those of
+            batch: a batch on the device.
+            counts: divisors of the sums: the counts of all batches of the step, per process, with the names of
                 `counts`.
+
+        Returns:
+            Scalars on the device; "total" is minimized.
         """
         raise NotImplementedError
 
@@ -128,52 +132,52 @@ class Trainer:
         """Measures the model on the validation set and draws samples.
 
         Returns:
-            Figures by name; "selection" is the one that the best checkpoint has lowest.
+            Figures by name; the best checkpoint is the one with the lowest "selection".
         """
         raise NotImplementedError
 
     def measure(self, batch: Any) -> BatchSize:
-        """The size of a batch (still on the CPU) in `unit`s."""
+        """Returns the size of a batch (still on the CPU), in `unit`."""
         return BatchSize(int(batch.mel_lengths.sum()), batch.mel.shape[0] * batch.mel.shape[1])
 
     def utterance_ids(self, rows: Tensor) -> list[str]:
-        """The ids of utterances, given their rows [B] in the training set."""
+        """Returns the ids of utterances, given their rows [B] in the training set."""
         return [self.train_set.rows[row]["utt_id"] for row in rows.tolist()]
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of an optimizer step, counted from 1."""
+        """Returns the learning rate of an optimizer step, counted from 1."""
         raise NotImplementedError
 
     def few_shapes(self, batches: Sequence[Any]) -> Sequence[Any]:
-        """The batches of a step, padded further so that few shapes occur: each is a CUDA graph of its own."""
+        """Pads the batches of a step to one of few shapes, because each shape needs a separate CUDA graph."""
         return batches
 
     def step_kind(self) -> Hashable:
-        """Whatever else the next step's kernels depend on, beside the shapes of its batches."""
+        """Returns whatever the next step's kernels depend on, other than the shapes of its batches."""
         return None
 
     def after_step(self) -> None:
-        """Does what a step leads to beside the optimizers' work, and depends on the step's number."""
+        """Runs after the optimizers, outside CUDA graphs: for updates that depend on the number of the step."""
 
     def start_from(self, folder: Path) -> None:
-        """Takes over the weights of a trained model, and nothing else of it (--resume_type finetune).
+        """Loads only the weights of a trained model (--resume_type finetune).
 
         Raises:
-            UserError: this model cannot, or the folder holds no such model.
+            UserError: this model does not support it, or the folder holds no such model.
         """
         raise UserError(
             f"--resume_type finetune: {self.config.model_type} cannot start from other weights", exit_code=2
         )
 
     def best_weights(self) -> dict[str, Tensor]:
-        """The weights for best/model.safetensors."""
+        """Returns the weights for best/model.safetensors."""
         return self.accelerator.unwrap_model(self.model).state_dict()
 
     def save_more(self, folder: Path) -> None:
-        """Adds files to a checkpoint, on one process."""
+        """Adds files to a checkpoint; called on one process."""
 
     def load_more(self, folder: Path) -> None:
-        """Reads what `save_more` wrote, on every process."""
+        """Reads the files of `save_more`; called on every process."""
 
     # The loop.
 
@@ -186,7 +190,7 @@ class Trainer:
         """
         train = self.config.train
         if self.step >= self.last_step:
-            logger.info("Nothing to do: step %s of %s is reached.", f"{self.step:,}", f"{self.last_step:,}")
+            logger.info("Nothing to do: training has reached step %s of %s.", f"{self.step:,}", f"{self.last_step:,}")
             return
         for line in start_lines(self):
             logger.info(line)
@@ -212,17 +216,19 @@ class Trainer:
                 self.epoch, self.step_in_epoch = self.epoch + 1, 0
         if self.writer:
             self.writer.close()
-        if self.accelerator.num_processes > 1:  # else it would end the process group of stage 1 (stage1/ranks.py)
+        if (
+            self.accelerator.num_processes > 1
+        ):  # with one process it would end the process group of stage 1 (stage1/ranks.py)
             self.accelerator.end_training()
 
     def train_step(self, batches: Sequence[Any], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Runs the batches of one step forward and backward, and the optimizer once.
+        """Runs the forward and backward pass of each batch of a step, then the optimizer.
 
-        A model with more than one optimizer writes its own.
+        A model with more than one optimizer overrides this.
 
         Args:
-            batches: on the device.
-            counts: as `losses` takes them.
+            batches: batches on the device.
+            counts: as in `losses`.
 
         Returns:
             Scalars on the device, detached: the losses, and "gradient_norm".
@@ -239,12 +245,12 @@ class Trainer:
         return {**figures, "gradient_norm": norm}
 
     def exchanging_gradients(self, model: torch.nn.Module, last: bool) -> AbstractContextManager[Any]:
-        """Around a batch's forward and backward: processes exchange gradients once a step, with its last batch."""
+        """Returns a context for a batch's passes: processes exchange gradients only at the last batch of a step."""
         return nullcontext() if last else self.accelerator.no_sync(model)
 
     @property
     def last_step(self) -> int:
-        """The step that training ends at."""
+        """The last step of training."""
         train = self.config.train
         ends = []
         if train.max_steps is not None:
@@ -254,22 +260,22 @@ class Trainer:
         return min(ends)
 
     def to_device(self, batch: Any) -> Any:
-        """The same NamedTuple of tensors on the accelerator's device."""
+        """Copies a NamedTuple of tensors to the accelerator's device."""
         device = self.accelerator.device
         return type(batch)(*(tensor.to(device, non_blocking=True) for tensor in batch))
 
     def state_dict(self) -> dict[str, Any]:
-        """The position of the training, and the settings that decide the order of batches; part of a checkpoint."""
+        """Returns the position of training and the settings that determine the order of batches, for a checkpoint."""
         position = {name: getattr(self, name) for name in ("step", "epoch", "step_in_epoch", "best_loss")}
         return {**position, "order": self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the position, or the start of its epoch if the batches are no longer the same."""
+        """Restores the position, or the start of the epoch if the batches are no longer the same."""
         for name in ("step", "epoch", "step_in_epoch", "best_loss"):
             setattr(self, name, state[name])
-        now = self._order()
-        then = {name: state["order"].get(name) for name in now}
-        changed = [f"{name} {then[name]} -> {now[name]}" for name in now if then[name] != now[name]]
+        order = self._order()
+        saved = {name: state["order"].get(name) for name in order}
+        changed = [f"{name} {saved[name]} -> {order[name]}" for name in order if saved[name] != order[name]]
         if changed:
             self.step_in_epoch = 0
             logger.warning(
@@ -277,7 +283,7 @@ class Trainer:
             )
 
     def _share_buffers(self) -> None:
-        """Gives every process the first one's buffers, some of which start at random (a spectral norm's)."""
+        """Copies the first process's buffers to all others: some have random initial values (spectral norm)."""
         for model in self.accelerator._models:
             for buffer in model.buffers():
                 broadcast(buffer)
@@ -286,7 +292,7 @@ class Trainer:
         try:
             self.accelerator.load_state(str(checkpoint))
             self.load_more(checkpoint)
-        except Exception as error:  # torch, safetensors and accelerate each have errors of their own for a damaged file
+        except Exception as error:  # torch, safetensors and accelerate raise different errors for a damaged file
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(
                 f"{checkpoint} cannot be loaded ({reason}). Delete this folder: --resume then continues from the one "
@@ -295,7 +301,7 @@ class Trainer:
 
     @property
     def max_batch_frames(self) -> int | None:
-        """The most frames of a batch; None: batches are limited by their number of utterances."""
+        """Maximum frames of a batch; None: batches are limited by their number of utterances."""
         return self.sampler.max_batch_frames if isinstance(self.sampler, LengthBucketSampler) else None
 
     def _order(self) -> dict[str, int | None]:
@@ -310,7 +316,7 @@ class Trainer:
         }
 
     def _rest_of_epoch(self) -> Iterator[tuple[Any, ...]]:
-        """The batches of each step that is left."""
+        """Yields the batches of each remaining step of the epoch."""
         self.sampler.set_position(self.epoch, self.step_in_epoch)
         batches = iter(self.train_loader)
         return zip(*[batches] * self.sampler.accumulation, strict=True)
@@ -324,23 +330,23 @@ class Trainer:
         losses = self.run_step(on_device, counts, self.learning_rate(self.step + 1), self.step_kind())
         self.after_step()
         self.window.add(torch.cat([batch.rows for batch in batches]), size, losses)
-        # A look at the loss costs nothing here. A GPU, or other processes, are asked at the log.
+        # On one CPU process the check costs nothing; otherwise it waits for the next line of the log.
         if self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1:
             self._check_finite()
 
     def _total_counts(self, batches: Sequence[Any]) -> dict[str, Tensor]:
-        """The counts of a step's batches, summed over batches and averaged over processes, as gradients are."""
+        """Sums the counts of a step over batches and averages them over processes, as for gradients."""
         counts = [self.counts(batch) for batch in batches]
-        totals = torch.tensor([sum(own[name] for own in counts) for name in counts[0]], dtype=torch.float32)
+        totals = torch.tensor([sum(count[name] for count in counts) for name in counts[0]], dtype=torch.float32)
         totals = self.accelerator.reduce(totals.to(self.accelerator.device, non_blocking=True), "mean")
         return dict(zip(counts[0], totals.unbind(), strict=True))
 
     def _check_finite(self) -> None:
-        """Stops where a loss or a gradient was NaN or infinite since the last look, on any process."""
+        """Raises UserError if a loss or gradient was NaN or infinite since the last check, on any process."""
         if not int(self.accelerator.reduce((self.window.first_bad >= 0).int(), "sum")):
             return
-        own = int(self.window.first_bad)
-        raise not_finite(self, self.utterance_ids(self.window.indices[own]) if own >= 0 else None)
+        bad_step = int(self.window.first_bad)
+        raise not_finite(self, self.utterance_ids(self.window.indices[bad_step]) if bad_step >= 0 else None)
 
     def _log_training(self) -> None:
         self._check_finite()
@@ -354,7 +360,7 @@ class Trainer:
 
     def _validate(self) -> None:
         self._check_finite()
-        began = time.perf_counter()
+        start = time.perf_counter()
         self.model.eval()
         with torch.inference_mode():
             figures = self.validate()
@@ -369,24 +375,24 @@ class Trainer:
                 save_weights(self.exp_dir / "best/model.safetensors", self.best_weights(), info)
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         logger.info("validation at step %s: %s%s", f"{self.step:,}", text, "  (best so far)" if better else "")
-        self.window.started += time.perf_counter() - began  # the log's speed is that of training alone
+        self.window.started += time.perf_counter() - start  # the speed in the log excludes validation
 
     def _save(self) -> None:
-        """Writes a checkpoint under a temporary name and renames it: a kill while saving costs nothing."""
+        """Writes a checkpoint under a temporary name, then renames it: a kill leaves no damaged checkpoint."""
         self._check_finite()
-        began = time.perf_counter()
+        start = time.perf_counter()
         folder = self.exp_dir / "checkpoint"
         temporary, final = folder / f".saving-{self.step}", folder / checkpoint_name(self.step)
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(temporary))
-        self.accelerator.wait_for_everyone()  # save_state is no barrier
+        self.accelerator.wait_for_everyone()  # save_state does not wait for the other processes
         if self.accelerator.is_main_process:
             self.save_more(temporary)
             temporary.rename(final)
             prune_checkpoints(folder, self.config.train.keep_last)
             logger.info("saved %s", final)
         self.accelerator.wait_for_everyone()
-        self.window.started += time.perf_counter() - began
+        self.window.started += time.perf_counter() - start
 
     def _write(self, group: str, figures: dict[str, float]) -> None:
         if self.writer:

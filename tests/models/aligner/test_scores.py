@@ -41,10 +41,10 @@ def test_a_good_alignment_is_not_doubted() -> None:
     [
         ({"one_frame_share": 0.87}, "87% of its phones last one frame"),
         ({"agreement": 0.4}, "the other half of the corpus puts 60% of its phones elsewhere"),
-        ({"fit": -6.0}, "its log probability a phone is -6.0"),
+        ({"fit": -6.0}, "its log probability per phone is -6.0"),
         ({"silence_share": 0.98}, "98% of the recording is silence"),
-        ({"phones_per_second": 45.0}, "45.0 phones a second"),
-        ({"phones_per_second": 2.0}, "2.0 phones a second"),
+        ({"phones_per_second": 45.0}, "45.0 phones per second"),
+        ({"phones_per_second": 2.0}, "2.0 phones per second"),
     ],
 )
 def test_each_measure_alone_is_a_doubt(change: dict[str, float], message: str) -> None:
