@@ -231,7 +231,7 @@ def test_fine_tuning_does_not_go_on_with_another_models_mels(small_config, clips
     exp_dir = run(small_config, "first", "train.max_steps=3")
     assert (exp_dir / "acoustic.json").is_file()
     (clips / "acoustic.json").write_text('{"checkpoint": "step-0002000"}')
-    with pytest.raises(UserError, match="by another checkpoint of the acoustic model"):
+    with pytest.raises(UserError, match="with another checkpoint of the acoustic model"):
         run(small_config, "first", resume=True)
 
 
