@@ -1,4 +1,4 @@
-"""A bare folder of recordings, without texts: what a vocoder can learn from."""
+"""Reader of a folder of recordings without texts, for training vocoders."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ LAYOUT = f"recordings ({', '.join(AUDIO_SUFFIXES)}), in folders of any depth"
 
 
 def read(root: Path, name: str) -> Corpus:
-    """Finds every recording in a folder and the folders inside it; what is hidden is left alone.
+    """Finds every recording in a folder and its subfolders; hidden files and folders are ignored.
 
-    An id is the path inside the folder with "_" between its parts: `ann/day 1/take3.flac` is
-    `ann_day_1_take3`. Where several paths would get the same id, each gets a hash of its path besides. The speaker is
-    the topmost folder, or the corpus if a recording is in none.
+    An id is the path relative to the folder with "_" between its parts: `ann/day 1/take3.flac` is
+    `ann_day_1_take3`. If several paths would get the same id, a hash of the path is added to each. The speaker is the
+    topmost subfolder, or the corpus if a recording is in none.
 
     Args:
         root: the folder.
         name: of the corpus.
 
     Raises:
-        UserError: there is no such folder, no recording in it, or a folder in it cannot be read.
+        UserError: the folder is missing or has no recordings, or a subfolder cannot be read.
     """
     if not root.is_dir():
-        raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must hold {LAYOUT}')
+        raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must contain {LAYOUT}')
     paths = sorted(_recordings(root, name))
     if not paths:
-        raise UserError(f'dataset_path.{name} = "{root}": no recording was found; the folder must hold {LAYOUT}')
+        raise UserError(f'dataset_path.{name} = "{root}": no recording was found; the folder must contain {LAYOUT}')
     plain = {path: safe_name("_".join(path.with_suffix("").parts)) for path in paths}
-    taken = Counter(plain.values())
+    uses = Counter(plain.values())
     utterances = []
     for path in paths:
-        utt_id = plain[path] if taken[plain[path]] == 1 else f"{plain[path]}-{_hash(path)}"
+        utt_id = plain[path] if uses[plain[path]] == 1 else f"{plain[path]}-{_hash(path)}"
         speaker = _readable(path.parts[0]) if len(path.parts) > 1 else name
         utterances.append(Utterance(utt_id, speaker, "", root / path))
     return Corpus(utterances, [], [])
 
 
 def _recordings(root: Path, name: str) -> list[Path]:
-    """Paths inside the folder. A link to a folder is followed, once."""
+    """Returns paths relative to the folder. Links to folders are followed, each folder once."""
 
     def fail(error: OSError) -> None:
         raise UserError(f"dataset_path.{name}: {error.filename}: {error.strerror}") from None
@@ -65,7 +65,7 @@ def _recordings(root: Path, name: str) -> list[Path]:
 
 
 def _readable(name: str) -> str:
-    """A file's name as text that can be written; bytes that are not UTF-8 become U+FFFD."""
+    """Returns a file name as text that can be written; bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

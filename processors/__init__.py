@@ -1,1 +1,1 @@
-"""Features: a waveform in, an array out; and the pipeline of stage 1."""
+"""Feature extraction from waveforms, and the pipeline of stage 1."""

@@ -1,4 +1,4 @@
-"""One utterance -> its features: the walk from text, audio and alignment to arrays."""
+"""Computes the features of one utterance from its text, recording and alignment."""
 
 from __future__ import annotations
 
@@ -25,20 +25,23 @@ from utils.utterance import Utterance
 
 
 class AlignerInputs(NamedTuple):
-    """The aligner's training data of one utterance; nothing of it depends on an alignment."""
+    """The aligner's training data for one utterance; none of it depends on an alignment."""
 
     phones: list[str]  # the front end's tokens
-    words: list[tuple[str, int]]  # each word and how many of the phones, marks not counted, are its
-    mel: np.ndarray  # float32 [T, n_mel], of the recording without the middles of its silences
-    silences: list[Silence]  # those of the recording
+    words: list[tuple[str, int]]  # each word and its number of phones, without marks
+    mel: np.ndarray  # float32 [T, n_mel], of the recording with the middles of its silences cut out
+    silences: list[Silence]  # of the recording
     seconds: float  # length of the whole recording
 
 
 class FeatureExtractor:
-    """Computes features; built once a process, as dictionaries and filters take a while to load."""
+    """Computes features. Create one per process: loading the dictionaries and filters takes a while."""
 
     def __init__(self, config: PreprocessConfig) -> None:
-        """Loads the dictionaries and builds the mel.
+        """Loads the dictionaries and builds the mel filters.
+
+        Args:
+            config: the preprocess section.
 
         Raises:
             UserError: the lexicon cannot be read.
@@ -52,28 +55,28 @@ class FeatureExtractor:
         )
 
     def extract(self, utterance: Utterance, textgrid_path: Path | None) -> Extracted:
-        """All features of one utterance, cut to [start of the first phone, end of the last].
+        """Computes all features of one utterance, cut to [start of the first phone, end of the last].
 
-        Mel, pitch and energy are computed on the whole recording and cut then, so that no frame sees an artificial
+        Mel, pitch and energy are computed on the whole recording and then cut, so that no frame sees an artificial
         edge.
 
         Args:
-            utterance: what to read.
-            textgrid_path: its alignment, None where there is none.
+            utterance: the utterance.
+            textgrid_path: its alignment, if there is one.
 
         Returns:
-            An array for each of utils.shards.FEATURES, and the tokens of text.symbols that they are of.
+            An array for each of utils.shards.FEATURES, and the tokens (text.symbols) that the arrays belong to.
 
         Raises:
-            SkipUtterance: it cannot be used; the reason says why.
+            SkipUtterance: the utterance cannot be used; the reason is in the exception.
         """
         config = self._config
-        spoken, mended = self._pronounce(utterance.text)
-        wav, mended_audio = self._waveform(utterance)
+        spoken, fixes = self._pronounce(utterance.text)
+        wav, audio_fixes = self._waveform(utterance)
         num_frames = len(wav) // config.hop_size
         seconds = len(wav) / config.sample_rate
         alignment = utterance_alignment(textgrid_path, seconds, config.sample_rate, config.hop_size, num_frames)
-        phones, durations = self._place(alignment.labels, alignment.durations, spoken.phones)
+        phones, durations = self._insert_marks(alignment.labels, alignment.durations, spoken.phones)
 
         cut = slice(alignment.first_frame, alignment.first_frame + int(durations.sum()))
         pitch = extract_pitch(
@@ -94,15 +97,15 @@ class FeatureExtractor:
             "phone_energy": phone_average(energy, durations),
         }
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        # first_frame: where in the recording the features begin, for those who read it again
+        # first_frame locates the features in the recording, for stages that read the audio again
         facts = {"text": utterance.text, "phones": phones, "num_frames": len(mel), "first_frame": cut.start}
-        return Extracted(facts, contiguous, [(what, "") for what in mended_audio] + mended)
+        return Extracted(facts, contiguous, [(what, "") for what in audio_fixes] + fixes)
 
     def aligner_inputs(self, utterance: Utterance) -> AlignerInputs:
-        """Computes the aligner's training data of one utterance.
+        """Computes the aligner's training data for one utterance.
 
         Raises:
-            SkipUtterance: it cannot be used, or nobody speaks in it; the reason says why.
+            SkipUtterance: the utterance cannot be used, or has no speech; the reason is in the exception.
         """
         spoken, _ = self._pronounce(utterance.text)
         wav, _ = self._waveform(utterance)
@@ -112,11 +115,11 @@ class FeatureExtractor:
         silences = find_silences(mel, self._config.hop_size / self._config.sample_rate)
         if silences is None:
             raise SkipUtterance(NO_SPEECH, "nothing in the recording stands out from its noise")
-        heard = np.ascontiguousarray(cut_silences(mel, silences))
-        return AlignerInputs(spoken.phones, words, heard, silences, len(wav) / self._config.sample_rate)
+        shortened = np.ascontiguousarray(cut_silences(mel, silences))
+        return AlignerInputs(spoken.phones, words, shortened, silences, len(wav) / self._config.sample_rate)
 
     def _pronounce(self, text: str) -> tuple[Pronunciation, list[tuple[str, str]]]:
-        """The text's tokens, and the front end's warnings as what was mended."""
+        """Returns the tokens of the text, and the front end's warnings as (what, detail)."""
         try:
             spoken = self._frontend.pronounce(text)
         except UnpronounceableError as error:
@@ -124,15 +127,17 @@ class FeatureExtractor:
         return spoken, [("the text could not be read in full", warning) for warning in spoken.warnings]
 
     def _waveform(self, utterance: Utterance) -> tuple[np.ndarray, list[str]]:
-        """The recording, long enough for a window, and what was mended."""
+        """Returns the samples, at least one window long, and what was fixed or is doubtful."""
         config = self._config
-        wav, mended = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
+        wav, fixes = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
         if len(wav) < config.n_fft:
             raise SkipUtterance("audio is too short", f"{len(wav)} samples, one window has {config.n_fft}")
-        return wav, mended
+        return wav, fixes
 
-    def _place(self, labels: list[str], durations: np.ndarray, written: list[str]) -> tuple[list[str], np.ndarray]:
-        """The tokens that the model sees, and their durations: marks that nobody paused at last 0 frames."""
+    def _insert_marks(
+        self, labels: list[str], durations: np.ndarray, written: list[str]
+    ) -> tuple[list[str], np.ndarray]:
+        """Returns the model's input tokens and their durations; a mark without a pause lasts 0 frames."""
         placed = place_marks(labels, written)
         phones = [token for token, _ in placed]
         try:
@@ -141,7 +146,7 @@ class FeatureExtractor:
             unknown = sorted({p for p in phones if p not in self._symbols.symbols})
             raise SkipUtterance(
                 "TextGrid has unknown symbols",
-                f"{' '.join(unknown)} (phones must be ARPAbet, as MFA's english_us_arpa)",
+                f"{' '.join(unknown)} (phones must be ARPAbet, as in MFA's english_us_arpa)",
             ) from None
         frames = [0 if index is None else int(durations[index]) for _, index in placed]
         return phones, np.array(frames, dtype=np.int32)

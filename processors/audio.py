@@ -1,4 +1,4 @@
-"""A corpus's audio file -> mono waveform at the features' sample rate, checked."""
+"""Reads a recording as a mono waveform at the configured sample rate, and checks it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from processors.skip import SkipUtterance
 from utils.audio_io import AudioError, mix_down, read_audio, resample
 
-SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of a 16-bit recording chain, nothing is spoken there
-FULL_SCALE = 0.9999  # 32,765 of 32,768: what a clipping converter writes
-CLIPPED_RUN = 4  # this many neighboring samples at full scale are no natural peak
+SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of a 16-bit recording chain, so there is no speech
+FULL_SCALE = 0.9999  # 32,765 of 32,768: the level that a clipping converter writes
+CLIPPED_RUN = 4  # this many neighboring samples at full scale are not a natural peak
 
 
 def load_waveform(path: Path, sample_rate: int, max_seconds: float) -> tuple[np.ndarray, list[str]]:
@@ -19,14 +19,14 @@ def load_waveform(path: Path, sample_rate: int, max_seconds: float) -> tuple[np.
 
     Args:
         path: audio file.
-        sample_rate: Hz, of the result.
-        max_seconds: a longer recording is refused.
+        sample_rate: of the result, Hz.
+        max_seconds: a longer recording is rejected.
 
     Returns:
-        float32 [N], full scale is 1, and what was mended or is doubtful about it, a phrase each.
+        The samples, float32 [N] with full scale 1, and a phrase for each thing that was fixed or is doubtful.
 
     Raises:
-        SkipUtterance: the file is missing, damaged, empty, silent, too long, or holds samples that are not numbers.
+        SkipUtterance: the file is missing, damaged, empty, silent or too long, or has samples that are not finite.
     """
     try:
         samples, rate = read_audio(path, max_seconds)
@@ -40,22 +40,22 @@ def load_waveform(path: Path, sample_rate: int, max_seconds: float) -> tuple[np.
         raise SkipUtterance(
             "audio has samples that are not numbers", f"{np.sum(~np.isfinite(samples))} NaN or infinite"
         )
-    mended = []
+    fixes = []
     if _is_clipped(samples):
-        mended.append("audio is clipped (kept as it is)")
+        fixes.append("audio is clipped (kept as it is)")
     if samples.shape[1] > 1:
-        mended.append(f"mixed down from {samples.shape[1]} channels")
+        fixes.append(f"mixed down from {samples.shape[1]} channels")
     wav = mix_down(samples) if samples.shape[1] > 1 else samples[:, 0]
     if rate != sample_rate:
-        mended.append(f"resampled from {rate} Hz")
+        fixes.append(f"resampled from {rate} Hz")
         wav = resample(wav, rate, sample_rate)
     if not len(wav) or np.abs(wav).max() < SILENCE_PEAK:
         raise SkipUtterance("audio is silent", "no sample above -80 dBFS")
-    return np.ascontiguousarray(wav, dtype=np.float32), mended
+    return np.ascontiguousarray(wav, dtype=np.float32), fixes
 
 
 def _is_clipped(samples: np.ndarray) -> bool:
-    """Whether some channel of [N, channels] stays at full scale for `CLIPPED_RUN` samples."""
+    """Whether any channel of [N, channels] stays at full scale for `CLIPPED_RUN` samples."""
     full = np.abs(samples) >= FULL_SCALE
     if full.sum() < CLIPPED_RUN:
         return False

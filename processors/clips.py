@@ -1,4 +1,4 @@
-"""One recording -> the audio that a vocoder learns from."""
+"""Makes the clip that a vocoder is trained on from one recording."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ from utils.utterance import Utterance
 
 
 class ClipExtractor:
-    """Reads recordings, whatever is said in them."""
+    """Makes clips from recordings; texts are not used."""
 
     def __init__(self, config: VocoderPreprocessConfig) -> None:
-        """Takes the settings."""
+        """Makes clips of the format that a config asks for.
+
+        Args:
+            config: the preprocess section.
+        """
         self._config = config
 
     def extract(self, utterance: Utterance, _: Path | None = None) -> Extracted:
-        """The recording at the configured rate, without silence at its ends, as loud as it is.
+        """Resamples a recording and trims the silence at its ends; the level is unchanged.
 
         Args:
-            utterance: what to read; its text does not matter.
+            utterance: the recording; its text is not used.
 
         Returns:
-            Its `wav`, int16 [num_samples], a multiple of hop_size and at least n_fft; and its `pitch`, float32
-            [num_samples // hop_size] Hz, 0 = unvoiced, where the vocoder learns from it.
+            `wav`, int16 [num_samples], where num_samples is a multiple of hop_size and at least n_fft. For a vocoder
+            that needs it, also `pitch`, float32 [num_samples // hop_size], Hz, 0 = unvoiced.
 
         Raises:
-            SkipUtterance: it cannot be used; the reason says why.
+            SkipUtterance: the recording cannot be used; the reason is in the exception.
         """
         config = self._config
-        wav, mended = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
+        wav, fixes = load_waveform(utterance.wav_path, config.sample_rate, config.max_seconds)
         clip = trim_silence(wav, config.hop_size, config.trim_db)
         if len(clip) < config.n_fft:
             detail = f"{len(clip)} samples without the silence at its ends, one window has {config.n_fft}"
@@ -45,11 +49,11 @@ class ClipExtractor:
         arrays: dict[str, np.ndarray] = {"wav": to_pcm16(clip)}
         if isinstance(config, PitchedVocoderPreprocessConfig):
             arrays["pitch"] = clip_pitch(config, arrays["wav"])
-        return Extracted({"num_samples": len(clip)}, arrays, [(what, "") for what in mended])
+        return Extracted({"num_samples": len(clip)}, arrays, [(what, "") for what in fixes])
 
 
 def clip_pitch(config: PitchedVocoderPreprocessConfig, wav: np.ndarray) -> np.ndarray:
-    """The pitch of a clip.
+    """Computes the pitch of a clip.
 
     Args:
         config: the preprocess section.

@@ -1,7 +1,7 @@
 """Phones and their durations in mel frames.
 
-`utterance_alignment` is the one place that durations come from. It reads TextGrids: the corpus's own, or those that the
-aligner of models/aligner wrote before.
+All durations come from `utterance_alignment`, which reads TextGrids: those of the corpus, or those that the aligner in
+models/aligner has written.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import numpy as np
 from processors.skip import SkipUtterance
 from utils.textgrid import Interval, TextGridError, read_phones
 
-MAX_END_DIFFERENCE = 0.05  # s; a TextGrid that ends elsewhere than its audio belongs to another recording
+MAX_END_DIFFERENCE = 0.05  # s; beyond it, a TextGrid belongs to another recording
 
-# What aligners call silence (MFA 1: "sil", "sp", "spn"; MFA 2 and 3: "", "spn"; Kaldi: "SIL", "<eps>").
+# Aligners' labels for silence and noise (MFA 1: "sil", "sp", "spn"; MFA 2 and 3: "", "spn"; Kaldi: "SIL", "<eps>").
 _SILENCES = frozenset({"", "sil", "sp", "<eps>"})
 _NOISES = frozenset({"spn"})
 
 
 class Alignment(NamedTuple):
-    """The phones from the first phone's start to the last phone's end."""
+    """The phones of an utterance and their durations, from the first phone to the last."""
 
-    labels: list[str]  # phones as the aligner names them; pauses inside are "sp" or "spn"
+    labels: list[str]  # phones as named by the aligner; pauses between them are "sp" or "spn"
     durations: np.ndarray  # int32 [len(labels)], frames
-    first_frame: int  # frames cut off before the first phone; the cut mel has durations.sum() frames
+    first_frame: int  # number of frames before the first phone; the cut mel has durations.sum() frames
 
 
 def utterance_alignment(
     textgrid_path: Path | None, seconds: float, sample_rate: int, hop_size: int, num_frames: int
 ) -> Alignment:
-    """The alignment of one utterance.
+    """Reads the alignment of one utterance.
 
     Args:
-        textgrid_path: its TextGrid; None where the corpus has none for it.
+        textgrid_path: its TextGrid, if there is one.
         seconds: length of the recording.
         sample_rate: Hz.
         hop_size: samples between frames.
         num_frames: frames of the whole recording.
 
     Raises:
-        SkipUtterance: there is no TextGrid, it is broken, fits another recording, or has more phones than frames.
+        SkipUtterance: the TextGrid is missing or broken, belongs to another recording, or has more phones than frames.
     """
     if textgrid_path is None:
         raise SkipUtterance("TextGrid is missing")
@@ -62,16 +62,16 @@ def utterance_alignment(
 
 
 def align(intervals: Sequence[Interval], sample_rate: int, hop_size: int, num_frames: int) -> Alignment:
-    """Intervals in seconds to durations in frames.
+    """Converts intervals in seconds to durations in frames.
 
-    Boundaries are rounded, never durations, so that the durations sum to the frames between the outermost boundaries
-    exactly. A phone shorter than a frame may get none.
+    Boundaries are rounded, not durations, so that the sum of the durations is exactly the number of frames between the
+    outermost boundaries. A phone shorter than a frame may get none.
 
     Args:
-        intervals: neighbors in order, without gaps.
+        intervals: in order, without gaps.
         sample_rate: Hz.
         hop_size: samples between frames.
-        num_frames: of the recording; no boundary is beyond.
+        num_frames: frames of the whole recording; boundaries are clipped to it.
 
     Raises:
         SkipUtterance: there is no phone, or there are more phones than frames.
@@ -82,7 +82,7 @@ def align(intervals: Sequence[Interval], sample_rate: int, hop_size: int, num_fr
         raise SkipUtterance("TextGrid has no phones")
     first, last = phones[0], phones[-1] + 1
     times = np.array([intervals[first].start, *(interval.end for interval in intervals[first:last])])
-    # floor(x + 0.5), as numpy rounds halves to even, which would make equal phones unequal
+    # floor(x + 0.5): np.round rounds halves to even, so phones of equal length would differ
     bounds = np.clip(np.floor(times * sample_rate / hop_size + 0.5), 0, num_frames).astype(np.int64)
     bounds = np.maximum.accumulate(bounds)
     durations = np.diff(bounds).astype(np.int32)

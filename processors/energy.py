@@ -1,4 +1,4 @@
-"""Magnitude spectrogram -> energy, one value a mel frame."""
+"""Energy per mel frame, from a magnitude spectrogram."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def frame_energy(magnitude: np.ndarray) -> np.ndarray:
-    """The L2 norm of each frame's magnitudes (FastSpeech 2, arXiv:2006.04558, sec. 2.3).
+    """Computes the L2 norm of each frame's magnitudes (FastSpeech 2, arXiv:2006.04558, sec. 2.3).
 
     Args:
-        magnitude: float32 [T, n_fft // 2 + 1], the mel's own.
+        magnitude: float32 [T, n_fft // 2 + 1], the spectrogram that the mel was computed from.
 
     Returns:
         float32 [T].

@@ -1,4 +1,4 @@
-"""The features of one utterance, of any kind."""
+"""The features of one utterance, for any kind of model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 class Extracted(NamedTuple):
-    """One utterance's part of a shard."""
+    """The part of a shard that one utterance contributes."""
 
-    facts: dict[str, Any]  # of its line in the manifest
+    facts: dict[str, Any]  # for its line in the manifest
     arrays: dict[str, np.ndarray]  # name of the feature -> array, C-contiguous
-    mended: list[tuple[str, str]]  # what was wrong but could be mended, and what was found there
+    mended: list[tuple[str, str]]  # what was fixed or is doubtful, and the detail

@@ -1,4 +1,4 @@
-"""Frame values -> phone values: the mean over each phone's frames."""
+"""Averages frame values over the frames of each phone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def phone_average(values: np.ndarray, durations: np.ndarray) -> np.ndarray:
-    """The mean of frame values over each phone.
+    """Computes the mean of frame values over each phone.
 
     Args:
         values: float32 [T].
-        durations: int32 [S], frames, sum T.
+        durations: int32 [S], frames, with sum T.
 
     Returns:
-        float32 [S]; 0 where a phone has no frame.
+        float32 [S]; 0 for a phone without frames.
 
     Raises:
         ValueError: the durations do not sum to T.
@@ -27,13 +27,13 @@ def phone_average(values: np.ndarray, durations: np.ndarray) -> np.ndarray:
 
 
 def fill_unvoiced(pitch: np.ndarray) -> np.ndarray:
-    """Pitch with its unvoiced frames interpolated linearly, and held at the ends.
+    """Fills unvoiced frames by linear interpolation; at the ends the nearest voiced value is held.
 
     Args:
         pitch: float32 [T], Hz, 0 = unvoiced.
 
     Returns:
-        float32 [T]; all 0 where no frame is voiced.
+        float32 [T]; all 0 if no frame is voiced.
     """
     voiced = np.flatnonzero(pitch > 0)
     if not len(voiced):

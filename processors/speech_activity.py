@@ -1,4 +1,4 @@
-"""The speech in a recording: found from the recording alone, before anything is known of its phones.
+"""Detects speech in a recording, without knowing its phones.
 
 Silence at the ends of a recording and long pauses inside it mislead an aligner: they can be most of the recording, and
 the text does not mention them.
@@ -12,42 +12,43 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-NO_SPEECH = "no speech was found"  # why an utterance is left out
-_QUIET_SHARE = 10  # percentile of a band's frames that is its noise
-_LOUD_SHARE = 95  # percentile of the frames that is loud; the maximum could be a click
-_RANGE = 7.0  # nats (61 dB) below a band's loud frames: the noise is never taken to be lower, as with digital zeros
-_SPEECH_SHARE = 0.3  # of the loud frames' height above the noise, from which a frame is speech
-_SMALLEST = 0.5  # nats (4 dB) above the noise, on average over bands; less is not speech, however quiet the rest is
+NO_SPEECH = "no speech was found"  # reason for leaving out an utterance
+_QUIET_SHARE = 10  # percentile of a band's frames that is taken as its noise
+_LOUD_SHARE = 95  # percentile of the frames that is taken as loud; the maximum could be a click
+_RANGE = 7.0  # nats (61 dB) below a band's loud frames: lower limit of the noise, needed for digital zeros
+_SPEECH_SHARE = 0.3  # of the loud frames' height above the noise: a frame above it is speech
+_SMALLEST = 0.5  # nats (4 dB) above the noise, averaged over bands; less is never speech
 _STRONG_SHARE = 0.55  # of the loud frames' height: vowels reach it
-_REACH = 0.25  # s; a weaker sound that is farther from a strong one is no consonant but a breath or noise of the room
+_REACH = 0.25  # s; a weaker sound farther than this from a strong one is a breath or room noise, not a consonant
 _SMOOTHING = 0.05  # s
-_SHORTEST_SILENCE = 0.2  # s; shorter ones are closures of stops, and pauses that an aligner has no trouble with
+_SHORTEST_SILENCE = 0.2  # s; shorter ones are closures of stops, or pauses that do not disturb an aligner
 _SHORTEST_SPEECH = 0.06  # s; a shorter sound between two silences is a click
-_MARGIN = 0.15  # s of a silence that are kept on each side of speech: it can hold soft sounds
-_STEADY_WINDOW = 0.4  # s over which speech changes, and a hum does not
-_STEADY = 0.35  # nats, the standard deviation over that window, on average over bands
+_MARGIN = 0.15  # s of silence kept on each side of speech, as they can contain soft sounds
+_STEADY_WINDOW = 0.4  # s; within this time speech changes, and a hum does not
+_STEADY = 0.35  # nats, standard deviation over that window, averaged over bands
 
 
 class Silence(NamedTuple):
-    """A silence of a recording, in frames of what is left of it once the middles of silences are cut out."""
+    """A silence of a recording, in frames of the recording with the middles of its silences cut out."""
 
     start: int
     end: int  # exclusive
-    cut_at: int  # the frame before which frames are missing
-    cut: int  # how many are missing
+    cut_at: int  # the frame before which frames were cut out
+    cut: int  # number of frames cut out
 
 
 def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
-    """Whether each frame belongs to speech, short pauses and closures included.
+    """Marks the frames that belong to speech, including short pauses and closures.
 
-    Each band's noise is its quietest frames, so that neither the level of the recording nor a steady noise matters.
+    The noise of a band is the level of its quietest frames, so that neither the level of the recording nor a steady
+    noise matters.
 
     Args:
         mel: [T, n_mel] natural log amplitude, T at least 1.
         seconds_per_frame: hop size / sample rate.
 
     Returns:
-        bool [T]; all False where nothing stands out from the noise.
+        bool [T]; all False if nothing rises above the noise.
     """
     loud = np.percentile(mel, _LOUD_SHARE, axis=0)
     noise = np.maximum(np.percentile(mel, _QUIET_SHARE, axis=0), loud - _RANGE)
@@ -63,14 +64,14 @@ def speech_frames(mel: np.ndarray, seconds_per_frame: float) -> np.ndarray:
 
 
 def find_silences(mel: np.ndarray, seconds_per_frame: float) -> list[Silence] | None:
-    """The silences of a recording, and the frames in their middles that can go without touching speech.
+    """Finds the silences of a recording, and the frames in their middles that can be cut without affecting speech.
 
     Args:
         mel: [T, n_mel] natural log amplitude, T at least 1.
         seconds_per_frame: hop size / sample rate.
 
     Returns:
-        In order; None where there is no speech at all.
+        The silences in order; None if there is no speech.
     """
     speech = speech_frames(mel, seconds_per_frame)
     if not speech.any():
@@ -89,11 +90,14 @@ def find_silences(mel: np.ndarray, seconds_per_frame: float) -> list[Silence] | 
 
 
 def cut_silences(mel: np.ndarray, silences: Sequence[Silence]) -> np.ndarray:
-    """Cuts the silences out of a recording.
+    """Cuts the middles of the silences out of a recording.
 
     Args:
         mel: [T, ...].
-        silences: of `find_silences`.
+        silences: from `find_silences`.
+
+    Returns:
+        [T - number of frames cut out, ...].
     """
     kept = np.ones(len(mel), dtype=bool)
     removed = 0
@@ -109,25 +113,25 @@ def _frames(seconds: float, seconds_per_frame: float) -> int:
 
 
 def _steady(mel: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
-    """Frames amid a sound that does not change: bool [T]."""
+    """Marks the frames of sounds that do not change: bool [T]."""
     height = np.maximum(mel - noise, 0).astype(np.float64)
     mean = uniform_filter1d(height, size, axis=0, mode="nearest")
     deviation = np.sqrt(np.maximum(uniform_filter1d(height**2, size, axis=0, mode="nearest") - mean**2, 0))
     steady = deviation.mean(axis=1) < _STEADY
-    # A steady window is steady as a whole, not only in its middle.
+    # All frames of a steady window are steady, not only the one in the middle.
     return maximum_filter1d(steady, size)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int, bool]]:
-    """Start, end and value of each run of equal values in bool [T]."""
+    """Returns start, end and value of each run of equal values in bool [T]."""
     edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
     return [(a, b, bool(flags[a])) for a, b in zip(edges, edges[1:], strict=False)]
 
 
 def _without_short_runs(flags: np.ndarray, value: bool, shortest: int) -> np.ndarray:
-    """The flags, with runs of `value` that are shorter than `shortest` frames inverted."""
+    """Inverts the runs of `value` that are shorter than `shortest` frames."""
     flags = flags.copy()
-    for start, end, own in _runs(flags):
-        if own == value and end - start < shortest:
+    for start, end, run_value in _runs(flags):
+        if run_value == value and end - start < shortest:
             flags[start:end] = not value
     return flags

@@ -1,25 +1,25 @@
-"""Silence at the ends of a recording, cut off."""
+"""Trims silence from the ends of a recording."""
 
 from __future__ import annotations
 
 import numpy as np
 
-MARGIN = 2  # frames kept beside what is loud enough (23 ms at the default hop): a soft onset is quieter still
+MARGIN = 2  # frames kept on each side of the loud part (23 ms at the default hop), for soft onsets
 
 
 def trim_silence(wav: np.ndarray, hop_size: int, trim_db: float | None) -> np.ndarray:
-    """Cuts silence off both ends, in whole frames of hop_size samples counted from the recording's start.
+    """Cuts silence off both ends, in whole frames of hop_size samples counted from the start of the recording.
 
-    So the mel frames of the rest are at the same positions as those of the whole recording.
+    The remaining mel frames are therefore at the same positions as in the whole recording.
 
     Args:
         wav: float32 [N].
         hop_size: samples in a frame.
-        trim_db: frames at the ends that are this much quieter (RMS) than the loudest one are silence; None: there is
-            none.
+        trim_db: frames at the ends that are this much quieter (RMS) than the loudest one are silence; None: trim
+            nothing.
 
     Returns:
-        A part of wav, float32 [M]; M is a multiple of hop_size.
+        float32 [M], a part of wav; M is a multiple of hop_size.
     """
     num_frames = len(wav) // hop_size
     if trim_db is None or num_frames == 0:

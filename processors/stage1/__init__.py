@@ -1,1 +1,1 @@
-"""Runs stage 1: from a corpus to a data folder."""
+"""Stage 1: turns a corpus into a data folder."""

@@ -1,4 +1,4 @@
-"""The training data of the aligner: tokens and whole mels of a corpus, in shards of their own."""
+"""Makes the training data of the aligner: tokens and whole mels of a corpus, in separate shards."""
 
 from __future__ import annotations
 
@@ -18,17 +18,25 @@ from utils.utterance import Skipped, Utterance
 
 
 class AlignerCorpus(NamedTuple):
-    """The training data of the aligner."""
+    """The training data of the aligner, and the utterances that have none."""
 
-    folder: Path  # of the shards; the features of an utterance are its mel alone
-    # In order of the ids: utt_id, speaker, phones, words, num_frames and silences of the mel, seconds, shard.
+    folder: Path  # of the shards, which contain only mels
+    # Sorted by id: utt_id, speaker, phones, words, num_frames and silences of the mel, seconds, shard.
     records: list[dict[str, Any]]
     skipped: list[Skipped]
     retry: bool  # a failure may be transient: the next run must try again
 
 
 def plan_inputs(utterances: Sequence[Utterance], config: PreprocessConfig, folder: Path) -> tuple[list[ShardPlan], str]:
-    """The shards, and a hash of everything that they depend on: texts, recordings and settings.
+    """Plans the shards.
+
+    Args:
+        utterances: ids are unique.
+        config: the preprocess section.
+        folder: of the shards.
+
+    Returns:
+        The shards, and a hash of everything that they depend on: texts, recordings and settings.
 
     Raises:
         OSError: the lexicon cannot be read.
@@ -44,7 +52,7 @@ def make_inputs(plans: Sequence[ShardPlan], config: PreprocessConfig, workers: W
     Args:
         plans: from `plan_inputs`, at least one.
         config: the preprocess section.
-        workers: make the shards.
+        workers: the processes that make the shards.
 
     Raises:
         UserError: a worker died.

@@ -1,4 +1,4 @@
-"""Everything beside the shards: manifests of the sets, statistics, tables, the report and, last, the lock."""
+"""Writes the files beside the shards: manifests, statistics, tables, the report and, last, the lock."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def finalize(
     digest: str,
     alignment: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Writes everything beside the shards; equal shards give equal bytes.
+    """Writes the files beside the shards; equal shards lead to equal bytes.
 
     Args:
         out_dir: `<processed_dir>/<dataset>`.
         dataset: name of the corpus.
         headers: of all shards.
-        corpus: what its reader returned.
-        config: the preprocess section; an acoustic model's features also have tables.
-        digest: of the inputs, for the lock.
-        alignment: the report on a learned alignment; None without one.
+        corpus: from its reader.
+        config: the preprocess section; the features of an acoustic model also have tables.
+        digest: from `inputs_digest`, for the lock.
+        alignment: the report on a learned alignment, if there is one.
 
     Returns:
         The report.
 
     Raises:
-        UserError: no utterance is left, or none to train on; the reports are written all the same.
+        UserError: no utterance is left, or none for training; the reports are written nevertheless.
         OSError: a file cannot be written.
     """
     headers = list(headers)
@@ -73,7 +73,7 @@ def finalize(
     write_text(out_dir / "report.md", render_page(report))
     if not splits.train:
         raise UserError(
-            f"no utterance of {dataset} can be used; reasons (all of them in {out_dir / 'report.md'}):\n"
+            f"no utterance of {dataset} can be used; reasons (all are in {out_dir / 'report.md'}):\n"
             + "\n".join(reasons_table(report))
         )
     by_id = {record["utt_id"]: record for record in records}
@@ -89,7 +89,7 @@ def finalize(
 
 
 def _statistics(shards_dir: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Statistics of phone pitch and energy over these utterances' phones that have frames."""
+    """Computes statistics of phone pitch and energy, over the phones that have frames."""
     by_shard: dict[str, list[str]] = {}
     for record in records:
         by_shard.setdefault(record["shard"], []).append(record["utt_id"])
@@ -97,7 +97,7 @@ def _statistics(shards_dir: Path, records: Sequence[Mapping[str, Any]]) -> dict[
     for shard, utt_ids in sorted(by_shard.items()):
         arrays = read_features(shard_path(shards_dir, shard), utt_ids, ("durations", "phone_pitch", "phone_energy"))
         for utt_id in utt_ids:
-            audible = arrays[feature_key(utt_id, "durations")] > 0
+            has_frames = arrays[feature_key(utt_id, "durations")] > 0
             for name, parts in values.items():
-                parts.append(arrays[feature_key(utt_id, f"phone_{name}")][audible])
+                parts.append(arrays[feature_key(utt_id, f"phone_{name}")][has_frames])
     return {name: phone_statistics(np.concatenate(parts)) for name, parts in values.items()}

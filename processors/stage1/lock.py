@@ -1,4 +1,7 @@
-"""The lock: what finished features were made from. It is written last, so its absence means unfinished features."""
+"""Writes and checks preprocess.lock.json, which describes the inputs of finished features.
+
+The lock is written last, so its absence means that the features are not finished.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,21 @@ from utils.utterance import Corpus
 
 
 def kind_of(config: AudioConfig) -> Kind:
-    """The kind of features that stage 1 makes with a preprocess section."""
+    """Returns the kind of features that stage 1 makes with a preprocess section."""
     return "acoustic" if isinstance(config, PreprocessConfig) else "clips"
 
 
 def inputs_digest(
     plans: Sequence[ShardPlan], corpus: Corpus, config: AudioConfig, alignment: Mapping[str, Any] | None
 ) -> str:
-    """A hash of everything that the files beside the shards depend on."""
+    """Computes a hash of everything that the files beside the shards depend on."""
     parts = [[plan.name, plan.fingerprint] for plan in plans]
     facts = [FEATURES_VERSION, settings(config), parts, corpus.skipped, corpus.mended, alignment]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def is_final(out_dir: Path, digest: str) -> bool:
-    """Whether the lock exists, was made from the same inputs, and every file is unchanged since."""
+    """Whether the lock exists, has the same inputs, and every file is unchanged."""
     lock = read_lock(out_dir)
     try:
         return lock is not None and lock["inputs"] == digest and lock["files"] == file_digests(out_dir, lock["files"])
@@ -41,7 +44,7 @@ def is_final(out_dir: Path, digest: str) -> bool:
 
 
 def write_lock(out_dir: Path, config: AudioConfig, dataset: str, inputs: str, files: Iterable[str]) -> None:
-    """Marks the features of stage 1 as finished.
+    """Writes the lock, which marks the features as finished.
 
     Args:
         out_dir: the data folder.
@@ -65,7 +68,7 @@ def write_lock(out_dir: Path, config: AudioConfig, dataset: str, inputs: str, fi
 
 
 def file_digests(out_dir: Path, names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of each file.
+    """Computes the SHA-256 of each file.
 
     Raises:
         OSError: a file cannot be read.
@@ -74,35 +77,42 @@ def file_digests(out_dir: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def check_kind(out_dir: Path, config: AudioConfig) -> None:
-    """Protects finished features of another kind.
+    """Protects finished features of another kind from being overwritten.
+
+    Args:
+        out_dir: the data folder.
+        config: the preprocess section.
 
     Raises:
-        UserError: the folder holds some, which stage 1 would overwrite.
+        UserError: the data folder has such features.
     """
     lock = read_lock(out_dir)
     if lock is None or lock["kind"] == kind_of(config):
         return
     if kind_of(config) == "acoustic":
         raise UserError(
-            f"{out_dir} holds the clips of a vocoder, which would be lost: give the acoustic model's features another "
-            "preprocess.processed_dir, such as data",
+            f"{out_dir} holds the clips of a vocoder, which would be overwritten: set another "
+            "preprocess.processed_dir for the acoustic model, such as data",
             2,
         )
     raise UserError(
-        f"{out_dir} holds the features of an acoustic model, which would be lost: give the vocoder's another "
-        "preprocess.processed_dir, such as data/vocoder",
+        f"{out_dir} holds the features of an acoustic model, which would be overwritten: set another "
+        "preprocess.processed_dir for the vocoder, such as data/vocoder",
         2,
     )
 
 
 def check_features(config: ExpConfig) -> Path:
-    """The folder with the configured corpus's features.
+    """Checks that the features of the configured corpus are finished and have the configured settings.
+
+    Returns:
+        The data folder.
 
     Raises:
-        UserError: stage 1 has not finished, or ran with other settings; each field is named.
+        UserError: stage 1 has not finished, or ran with other settings; the message names each field.
     """
     if not config.dataset:
-        raise UserError("dataset: empty; name the corpus to train on", exit_code=2)
+        raise UserError("dataset is empty: name the corpus to train on", exit_code=2)
     data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
     if not (data_dir / LOCK).is_file():
         raise UserError(
@@ -115,17 +125,17 @@ def check_features(config: ExpConfig) -> Path:
     wanted = to_dict(config.preprocess)
     if not lock["preprocess"].keys() <= wanted.keys():
         raise UserError(
-            f"{data_dir} holds features for another kind of model: set preprocess.processed_dir to where this recipe's "
-            "stage 1 puts its own, and run it",
+            f"{data_dir} holds features for another kind of model: set preprocess.processed_dir to the folder for this "
+            "recipe's features, and run its stage 1",
             exit_code=2,
         )
-    different = [
+    differences = [
         f"preprocess.{key} is {wanted[key]!r} but the features were made with {value!r}"
         for key, value in lock["preprocess"].items()
         if wanted[key] != value
     ]
-    if different:
+    if differences:
         raise UserError(
-            f"{data_dir}: {'; '.join(different)}. Run stage 1 again, or set it back as it was.", exit_code=2
+            f"{data_dir}: {'; '.join(differences)}. Run stage 1 again, or restore the old value.", exit_code=2
         )
     return data_dir

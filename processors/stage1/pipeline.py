@@ -1,4 +1,4 @@
-"""Stage 1: a corpus to features on disk, in parallel, and again only where something changed."""
+"""Stage 1: computes the features of a corpus in parallel, and only those that are missing or out of date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from utils.utterance import Corpus
 
 
 class Summary(NamedTuple):
-    """Summary of a run."""
+    """The outcome of a run."""
 
     out_dir: Path
     report: dict[str, Any]  # as in report.json
@@ -31,11 +31,11 @@ class Summary(NamedTuple):
     seconds: float
 
     def lines(self) -> list[str]:
-        """A closing table for the terminal."""
+        """Returns the lines of the table that is printed at the end of a run."""
         report = self.report
         if self.num_computed:
             rate = self.num_computed / max(self.seconds, 1e-9)
-            work = f"{self.num_computed:,} utterances made, {rate:.1f} a second"
+            work = f"{self.num_computed:,} utterances computed, {rate:.1f} per second"
         else:
             work = "nothing to do, everything is up to date"
         sizes = ", ".join(f"{name} {size:,}" for name, size in report["splits"].items())
@@ -51,10 +51,10 @@ class Summary(NamedTuple):
 
 
 class LearnedAlignment(NamedTuple):
-    """TextGrids that an aligner made, for the utterances that have none of their own."""
+    """TextGrids from the aligner, for utterances without one in the corpus."""
 
     folder: Path  # <utt_id>.TextGrid
-    report: dict[str, Any]  # what is worth telling about them
+    report: dict[str, Any]  # figures about them, for report.json
 
 
 def preprocess(
@@ -65,22 +65,23 @@ def preprocess(
     workers: Workers,
     learned: LearnedAlignment | None = None,
 ) -> Summary:
-    """Makes the features of a corpus that are missing or out of date.
+    """Computes the features of a corpus that are missing or out of date.
 
-    A run that is killed at any point and started again produces the same bytes as one that was not. While anything is
-    missing or out of date there is no lock file, so stage 2 cannot start on half a corpus.
+    A run that is killed at any point and started again produces the same bytes as one without interruption. While any
+    features are missing or out of date there is no lock, so stage 2 cannot start on an incomplete corpus.
 
     Args:
         config: the preprocess section.
         dataset: name of the corpus; features go to `<processed_dir>/<dataset>`.
         root: folder of the corpus.
         corpus: from its reader.
-        workers: make the shards.
-        learned: an alignment of the corpus; its TextGrids stand in for missing ones, or, where `config.alignment` is
-            "learned", for all.
+        workers: the processes that make the shards.
+        learned: an alignment of the corpus; its TextGrids replace missing ones, or all if `config.alignment` is
+            "learned".
 
     Raises:
-        UserError: there are no TextGrids, no utterance is usable, the lexicon or a package is missing, a worker died.
+        UserError: there are no TextGrids, no utterance is usable, the lexicon cannot be read, a package is missing, or
+            a worker died.
         OSError: the features cannot be written.
     """
     check_extractor(config.pitch_extractor)
@@ -89,7 +90,7 @@ def preprocess(
     check_kind(out_dir, config)
     textgrid_dir = own_textgrid_dir(config, root)
     textgrids = {} if config.alignment == "learned" else find_textgrids(textgrid_dir, corpus.utterances)
-    num_own = len(textgrids)
+    num_textgrids = len(textgrids)
     if learned is not None:
         textgrids = {**find_textgrids(learned.folder, corpus.utterances), **textgrids}
     if corpus.utterances and not textgrids:
@@ -97,8 +98,10 @@ def preprocess(
 
     learned_dir = learned.folder if learned else None
     plans = plan_shards(corpus.utterances, textgrids, config, out_dir / SHARDS, learned_dir)
-    besides = f", learned ones for {len(textgrids) - num_own:,}" if learned else ""
-    print(f"{dataset}: {len(corpus.utterances):,} utterances, TextGrids for {num_own:,}{besides}", flush=True)
+    learned_count = f", learned ones for {len(textgrids) - num_textgrids:,}" if learned else ""
+    print(
+        f"{dataset}: {len(corpus.utterances):,} utterances, TextGrids for {num_textgrids:,}{learned_count}", flush=True
+    )
     return update(config, dataset, corpus, plans, workers, learned.report if learned else None)
 
 
@@ -110,15 +113,15 @@ def update(
     workers: Workers,
     alignment: dict[str, Any] | None = None,
 ) -> Summary:
-    """Makes the shards that are missing or out of date, and then everything beside them.
+    """Makes the shards that are missing or out of date, and then the files beside them.
 
     Args:
-        config: the preprocess section; its type decides what the shards hold.
+        config: the preprocess section; its type determines the contents of the shards.
         dataset: name of the corpus.
         corpus: from its reader.
-        plans: all its shards.
-        workers: make the shards.
-        alignment: what is worth telling about a learned alignment.
+        plans: all shards of the corpus.
+        workers: the processes that make the shards.
+        alignment: the report on a learned alignment, if there is one.
 
     Raises:
         UserError: no utterance is usable, or a worker died.
@@ -147,15 +150,15 @@ def update(
 
 
 def own_textgrid_dir(config: PreprocessConfig, root: Path) -> Path:
-    """The folder of the corpus's own TextGrids."""
+    """Returns the folder of the TextGrids that come with the corpus."""
     return Path(config.textgrid_dir) if config.textgrid_dir else root / "TextGrid"
 
 
 def check_lexicon(path: str | None) -> None:
-    """Reads the lexicon once before every worker does, so that a mistake in it is reported once, and first.
+    """Reads the lexicon before the workers do, so that an error in it is reported early and only once.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the lexicon cannot be read.
     """
     if path is not None:
         try:
@@ -166,9 +169,10 @@ def check_lexicon(path: str | None) -> None:
 
 def _missing_textgrids(dataset: str, folder: Path, example: str) -> str:
     return (
-        f"{dataset} has no TextGrids: {folder} holds none of its utterances. Stage 1 takes the durations of phones "
-        f"from them: provide {folder / f'{example}.TextGrid'} and so on, one an utterance (or in a folder for each "
+        f"{dataset} has no TextGrids: {folder} holds none for its utterances. Stage 1 takes the durations of phones "
+        f"from them. Provide {folder / f'{example}.TextGrid'} and so on, one per utterance (or in a folder for each "
         'speaker), in Praat\'s text format, with an interval tier "phones" of ARPAbet labels. The Montreal Forced '
-        "Aligner makes them (`mfa align CORPUS english_us_arpa english_us_arpa FOLDER`). Another folder: "
-        'preprocess.textgrid_dir. Without any: preprocess.alignment "learned" finds the durations by itself'
+        "Aligner makes them (`mfa align CORPUS english_us_arpa english_us_arpa FOLDER`). If they are in another "
+        'folder, set preprocess.textgrid_dir. To do without them, set preprocess.alignment = "learned": stage 1 then '
+        "learns the durations from the recordings"
     )

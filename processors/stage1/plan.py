@@ -1,8 +1,8 @@
-"""Assigns utterances to shards, and computes what each shard depends on. Reads file sizes and times, not contents.
+"""Assigns utterances to shards, and computes a fingerprint of everything that each shard depends on.
 
-Nothing but the shards themselves is remembered between runs. Each carries a fingerprint of everything that its features
-depend on. A shard with the current fingerprint is kept, and every other one is made again. So an interrupted run
-resumes, and a changed recording, text or TextGrid is noticed.
+Of files, the fingerprint has the size and time, not the contents. No state but the shards is kept between runs. A shard
+with the current fingerprint is kept, and every other one is made again. So an interrupted run resumes, and a changed
+recording, text or TextGrid is noticed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from utils.data_folder import FEATURES_VERSION
 from utils.shards import shard_name, shard_path
 from utils.utterance import Utterance
 
-SHARD_SIZE = 16  # utterances; shards hold this many to twice as many, on average
-# No feature depends on these. Those that decide about TextGrids take effect through the TextGrids themselves.
+SHARD_SIZE = 16  # utterances; the average shard has between one and two times this many
+# No feature depends on these keys. Those that select TextGrids take effect through the TextGrids themselves.
 _OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit")
-# A vocoder's shards hold no mel, which is computed when it is trained, and most hold no pitch either.
+# A vocoder's shards have no mel, which is computed during training, and most have no pitch either.
 _MEL_KEYS = ("win_size", "n_mel", "fmin", "fmax")
 _PITCH_KEYS = ("f0_min", "f0_max")
 
@@ -31,7 +31,7 @@ FileState = tuple[int, int] | None  # size in bytes, time of the last change in 
 
 
 class ShardPlan(NamedTuple):
-    """The contents that a shard must have."""
+    """The utterances that a shard must contain, and the fingerprint that it must have."""
 
     name: str
     path: Path
@@ -41,7 +41,7 @@ class ShardPlan(NamedTuple):
 
 
 def settings(config: AudioConfig) -> dict[str, object]:
-    """The preprocess section without paths: stage 2 compares its own with it."""
+    """Returns the preprocess section without paths, which stage 2 compares with its own."""
     return {key: value for key, value in to_dict(config).items() if key not in PATH_KEYS}
 
 
@@ -52,20 +52,20 @@ def plan_shards(
     folder: Path,
     learned_dir: Path | None = None,
 ) -> list[ShardPlan]:
-    """Assigns utterances to shards by the leading bits of a hash of their ids, so that a new clip changes one shard.
+    """Assigns utterances to shards by leading bits of a hash of their ids, so that a new utterance changes one shard.
 
-    The number of bits follows from the size of the corpus: after a corpus doubles, all shards are new.
+    The number of bits depends on the size of the corpus: if a corpus doubles, all shards are new.
 
     Args:
         utterances: ids are unique.
         textgrids: utterance id -> path.
         config: the preprocess section.
         folder: of the shards.
-        learned_dir: TextGrids in this folder are compared by contents, not by time: they are written again with every
-            new folder of features, whose bytes must not depend on that.
+        learned_dir: TextGrids in this folder are compared by contents, not by time, because they are written again for
+            every new data folder, and its bytes must not depend on the time.
 
     Returns:
-        Shards in order of their names; none is empty.
+        Shards sorted by name; none is empty.
 
     Raises:
         OSError: the lexicon cannot be read.
@@ -77,10 +77,10 @@ def plan_shards(
         members.setdefault(int.from_bytes(digest[:4], "big") >> (32 - bits), []).append(utterance)
 
     lexicon_path = config.lexicon_path if isinstance(config, PreprocessConfig) else None
-    others = set(_OTHER_KEYS)
+    ignored = set(_OTHER_KEYS)
     if not isinstance(config, PreprocessConfig):
-        others.update(_MEL_KEYS, () if isinstance(config, PitchedVocoderPreprocessConfig) else _PITCH_KEYS)
-    features = {k: v for k, v in settings(config).items() if k not in others}
+        ignored.update(_MEL_KEYS, () if isinstance(config, PitchedVocoderPreprocessConfig) else _PITCH_KEYS)
+    features = {k: v for k, v in settings(config).items() if k not in ignored}
     lexicon = hashlib.sha256(Path(lexicon_path).read_bytes()).hexdigest() if lexicon_path else None
     common = hashlib.sha256(json.dumps([FEATURES_VERSION, features, lexicon], sort_keys=True).encode()).hexdigest()
 
@@ -98,17 +98,17 @@ def plan_shards(
 
 
 def find_textgrids(folder: Path, utterances: Iterable[Utterance]) -> dict[str, Path]:
-    """The TextGrids that exist: `<folder>/<utt_id>.TextGrid` or `<folder>/<speaker>/<utt_id>.TextGrid`."""
+    """Finds the existing TextGrids: `<folder>/<utt_id>.TextGrid` or `<folder>/<speaker>/<utt_id>.TextGrid`."""
     utterances = list(utterances)
     listings = {"": _names(folder)}
     paths = {}
     for utterance in utterances:
         name = f"{utterance.utt_id}.TextGrid"
-        for inside in ("", utterance.speaker):
-            if inside not in listings:
-                listings[inside] = _names(folder / inside)
-            if name in listings[inside]:
-                paths[utterance.utt_id] = folder / inside / name
+        for subfolder in ("", utterance.speaker):
+            if subfolder not in listings:
+                listings[subfolder] = _names(folder / subfolder)
+            if name in listings[subfolder]:
+                paths[utterance.utt_id] = folder / subfolder / name
                 break
     return paths
 
@@ -129,6 +129,6 @@ def _textgrid_state(path: Path | None, learned_dir: Path | None) -> FileState | 
 def _state(path: Path) -> FileState:
     try:
         stat = os.stat(path)
-    except OSError:  # missing, a dangling link, or in a folder without permission: it cannot be read anyway
+    except OSError:  # missing, a dangling link, or in a folder without permission: the file cannot be read
         return None
     return stat.st_size, stat.st_mtime_ns

@@ -18,41 +18,44 @@ from processors.stage1.plan import ShardPlan
 from processors.stage1.shard_set import ShardHeader
 from utils.errors import UserError
 
-Task = Callable[[ShardPlan], ShardHeader]  # makes one shard: a function of processors.stage1.worker
+Task = Callable[[ShardPlan], ShardHeader]  # makes one shard; a function in processors.stage1.worker
 
 
 class Workers:
     """The worker processes of one machine."""
 
     def __init__(self, num_processes: int) -> None:
-        """Starts nothing yet.
+        """Sets the number of processes, which `make` starts.
 
         Args:
-            num_processes: at least 1; they are started by `make`.
+            num_processes: at least 1.
         """
         self.num_processes = num_processes
 
     def make(
         self, plans: Sequence[ShardPlan], config: AudioConfig, task: Task = worker.make_shard
     ) -> Iterator[tuple[ShardPlan, ShardHeader]]:
-        """Makes shards and yields each with its header as soon as it is written, in no fixed order.
+        """Makes shards and yields each as soon as it is written, in no fixed order.
 
-        The workers come from a fork server that has imported the heavy packages and done nothing else: they start at
-        once and share its memory. (Where there is no fork server they are spawned. A fork of this process, with its
-        threads, might hang.) When the caller stops early (Ctrl-C, an error) the workers are terminated at once; shards
-        are written atomically, so this costs nothing but time.
+        The workers come from a fork server that has only imported the heavy packages, so they start immediately and
+        share its memory. On platforms without a fork server they are spawned; a fork of this process might hang because
+        of its threads. If the caller stops early (Ctrl-C, an error), the workers are terminated immediately. Shards are
+        written atomically, so only time is lost.
 
         Args:
             plans: the shards to make.
             config: the preprocess section.
             task: makes one shard.
 
+        Yields:
+            The plan and the header of each shard.
+
         Raises:
-            UserError: a worker was killed, or could not start.
+            UserError: a worker was killed or could not start.
             OSError: a shard cannot be written.
         """
         running: dict[Future[ShardHeader], ShardPlan] = {}
-        # The largest come first, so that no worker is left alone with a large one at the end.
+        # The largest come first, so that no worker is still busy with a large one at the end.
         waiting = sorted(plans, key=lambda plan: len(plan.utterances))
         with _environment(worker.ONE_THREAD):
             context = _context(worker.heavy_packages(config))
@@ -61,7 +64,7 @@ class Workers:
             )
             try:
                 while waiting or running:
-                    # Two per worker, so that none runs out of work; no more, because each waiting one takes memory.
+                    # Two per worker keep all workers busy; more would only take memory.
                     while waiting and len(running) < 2 * self.num_processes:
                         plan = waiting.pop()
                         running[executor.submit(task, plan)] = plan
@@ -69,8 +72,8 @@ class Workers:
                         yield running.pop(future), future.result()
             except BrokenProcessPool:
                 raise UserError(
-                    "a worker process died (killed, or out of memory?); finished shards are kept: the same command "
-                    "resumes from there, and needs less memory with a smaller --num_workers"
+                    "a worker process died (killed, or out of memory?). Finished shards are kept, and the same command "
+                    "resumes from there. A smaller --num_workers needs less memory"
                 ) from None
             finally:
                 if waiting or running:
@@ -84,13 +87,13 @@ def _context(packages: list[str]) -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(packages)
-    # Ctrl-C reaches the whole process group. The server, which takes seconds to import all that, ignores it.
+    # Ctrl-C reaches the whole process group. The server must ignore it, even in the seconds that it takes to import.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, handler)
-    # Waits until the server is ready: Ctrl-C before that leaves no half-started workers.
+    # Wait until the server is ready, so that an earlier Ctrl-C leaves no half-started workers.
     first = context.Process(target=_nothing)
     first.start()
     first.join()
@@ -103,13 +106,13 @@ def _nothing() -> None:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Sets environment variables for child processes; numerical libraries read them when they are first imported."""
-    before = {name: os.environ.get(name) for name in values}
+    """Sets environment variables for child processes; numerical libraries read them on import."""
+    previous = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             if value is None:
                 del os.environ[name]
             else:

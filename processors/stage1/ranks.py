@@ -1,8 +1,8 @@
-"""Stage 1 in several processes that `accelerate launch` or torchrun started, on one machine or several.
+"""Runs stage 1 in several processes started by `accelerate launch` or torchrun, on one machine or several.
 
-They are the ranks of torch.distributed, over gloo. Rank 0 runs the stage. Whenever it makes shards, every rank makes
-every n-th one with worker processes of its own, into one folder that all machines share. As everywhere in
-torch.distributed, objects travel pickled: the network between the machines must be trusted.
+The processes are ranks of torch.distributed with the gloo backend. Rank 0 runs the stage. Whenever it makes shards,
+each of the n ranks makes every n-th one with its worker processes, into a folder that all machines share.
+torch.distributed pickles the objects that it sends, so the network between the machines must be trusted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from utils.errors import UserError
 
 JOIN_TIMEOUT = timedelta(minutes=5)  # for all processes to start
 WORK_TIMEOUT = timedelta(days=7)  # for the slowest rank, and for the aligner, which rank 0 trains
-VISIBLE_SECONDS = 120.0  # that a network file system may take to show what another machine wrote
-# torch and accelerate take these for a sign of several processes. What rank 0 trains (the aligner) is its own alone.
+VISIBLE_SECONDS = 120.0  # for a network file system to show a file written by another machine
+# If these are set, torch and accelerate assume several processes; but only rank 0 trains the aligner.
 _LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 
 
 class _Job(NamedTuple):
-    """Shards that all ranks make together."""
+    """Shards that the ranks make between them."""
 
     plans: list[ShardPlan]
     config: AudioConfig
@@ -38,24 +38,24 @@ class _Job(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """The result of a rank's part of a job."""
+    """The result of the part of a job that one rank did."""
 
-    headers: list[ShardHeader]  # in order of its plans
+    headers: list[ShardHeader]  # in the order of the rank's plans
     error: str | None
 
 
 def run_on_ranks(num_processes: int, work: Callable[[Workers], None]) -> None:
-    """Runs stage 1: in this process, or on rank 0 with the help of the others.
+    """Runs stage 1 in this process, or on rank 0 with the workers of all ranks.
 
     Args:
         num_processes: worker processes of each rank.
-        work: the stage; it makes shards with the workers it is given.
+        work: runs the stage, given the workers that make its shards.
 
     Raises:
         UserError: the stage failed, a rank failed or died, or not all processes started.
         OSError: a file cannot be read or written.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:  # without the import of torch
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:  # without importing torch
         work(Workers(num_processes))
         return
     with _joined(num_processes) as ranks:
@@ -70,7 +70,7 @@ class RankedWorkers(Workers):
     """The worker processes of all ranks."""
 
     def __init__(self, num_processes: int) -> None:
-        """Meets the other ranks.
+        """Connects to the other ranks, which must do the same.
 
         Args:
             num_processes: worker processes of this rank.
@@ -89,7 +89,7 @@ class RankedWorkers(Workers):
     def make(
         self, plans: Sequence[ShardPlan], config: AudioConfig, task: Task = worker.make_shard
     ) -> Iterator[tuple[ShardPlan, ShardHeader]]:
-        """As `Workers.make`, on all ranks. Rank 0 calls it; its own shards come first.
+        """Makes shards as `Workers.make` does, on all ranks. Called on rank 0, whose shards are yielded first.
 
         Raises:
             UserError: a rank failed or died, or the ranks do not share the folder.
@@ -107,7 +107,10 @@ class RankedWorkers(Workers):
                     yield plan, header
 
     def help(self, workers: Workers) -> None:
-        """Makes this rank's part of every job, until rank 0 has no more.
+        """Makes the shards of this rank for every job, until rank 0 has no more jobs.
+
+        Args:
+            workers: the worker processes of this rank.
 
         Raises:
             UserError: this rank or rank 0 failed.
@@ -124,14 +127,14 @@ class RankedWorkers(Workers):
                 raise UserError(error)
 
     def broadcast(self, job: _Job | None) -> _Job | None:
-        """Sends rank 0's job to all; None: there are no more."""
+        """Sends a job from rank 0 to all ranks and returns it; None means that there are no more jobs."""
         box = [job]
         with self._contact():
             self._dist.broadcast_object_list(box, 0, self._group)
         return box[0]
 
     def _gather(self, done: _Done) -> list[_Done]:
-        """Collects what the ranks did, on rank 0."""
+        """Collects the results of all ranks on rank 0; returns an empty list on the others."""
         boxes: list[Any] | None = [None] * self.size if self.rank == 0 else None
         with self._contact():
             self._dist.gather_object(done, boxes, 0, self._group)
@@ -149,15 +152,15 @@ class RankedWorkers(Workers):
 
     @contextmanager
     def _contact(self) -> Iterator[None]:
-        """Translates the errors of a connection to a process that ended: gloo raises RuntimeErrors."""
+        """Turns the RuntimeError that gloo raises when another process has ended into a UserError."""
         try:
             yield
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            whose = "another process died" if self.rank == 0 else "the first process ended; its own message says why"
+            cause = "another process died" if self.rank == 0 else "the first process ended; see its message"
             raise UserError(
-                f"process {self.rank} of {self.size}: {whose} ({reason}). Finished shards are kept: the same command "
-                "resumes from there"
+                f"process {self.rank} of {self.size}: {cause} ({reason}). Finished shards are kept, and the same "
+                "command resumes from there"
             ) from None
 
 
@@ -172,7 +175,7 @@ def _joined(num_processes: int) -> Iterator[RankedWorkers]:
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"the {size} processes that WORLD_SIZE asks for did not find each other ({reason}). Start all of them with "
+            f"the {size} processes of WORLD_SIZE did not find each other ({reason}). Start all of them with "
             "`accelerate launch` or torchrun, with the same main process address and port"
         ) from None
     launched = {name: os.environ.pop(name) for name in _LAUNCHED if name in os.environ}

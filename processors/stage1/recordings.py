@@ -1,4 +1,4 @@
-"""Stage 1 of a vocoder: from recordings, with or without texts, to clips."""
+"""Stage 1 of a vocoder: makes clips from recordings, with or without texts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def preprocess_recordings(config: VocoderPreprocessConfig, dataset: str, corpus:
         config: the preprocess section.
         dataset: name of the corpus; clips go to `<processed_dir>/<dataset>`.
         corpus: from its reader.
-        workers: make the shards.
+        workers: the processes that make the shards.
 
     Raises:
-        UserError: no recording is usable, a package is missing, a worker died, or the folder contains an
-            acoustic model's features.
+        UserError: no recording is usable, a package is missing, a worker died, or the folder holds the features of an
+            acoustic model.
         OSError: the clips cannot be written.
     """
     if isinstance(config, PitchedVocoderPreprocessConfig):

@@ -1,4 +1,4 @@
-"""The report of stage 1: as data, as a page, as a table for the terminal."""
+"""Builds the report of stage 1: as data, as a Markdown page, and as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from text.symbols import PHONES, is_phone
 from utils.utterance import Mended, Skipped
 
-_MENDED_SHOWN = 50  # of one kind on the page: a whole corpus may be at another rate
+_MENDED_SHOWN = 50  # per kind on the page: a whole corpus may need resampling, for example
 
 
 def build_report(
@@ -20,22 +20,22 @@ def build_report(
     split_sizes: Mapping[str, int],
     seconds: float,
 ) -> dict[str, Any]:
-    """Everything worth knowing about the features, with no date, path or machine in it.
+    """Builds the report as data, without dates, paths or machine names, so that equal features give equal bytes.
 
     Args:
         dataset: name of the corpus.
-        records: manifest lines of the kept utterances.
-        skipped: what was left out.
-        mended: what was kept although something was wrong.
-        split_sizes: set -> utterances.
-        seconds: how long the kept utterances are together.
+        records: manifest rows of the kept utterances.
+        skipped: utterances that were left out.
+        mended: fixes and doubts about kept utterances.
+        split_sizes: set -> number of utterances.
+        seconds: total length of the kept utterances.
     """
     by_reason: dict[str, list[list[str]]] = {}
     for entry in sorted(skipped):
         by_reason.setdefault(entry.reason, []).append([entry.utt_id, entry.detail])
-    by_mend: dict[str, list[list[str]]] = {}
+    by_fix: dict[str, list[list[str]]] = {}
     for note in sorted(mended):
-        by_mend.setdefault(note.what, []).append([note.utt_id, note.detail])
+        by_fix.setdefault(note.what, []).append([note.utt_id, note.detail])
     return {
         "dataset": dataset,
         "kept": len(records),
@@ -43,12 +43,12 @@ def build_report(
         "splits": dict(split_sizes),
         "speakers": dict(sorted(Counter(record["speaker"] for record in records).items())),
         "skipped": dict(sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))),
-        "mended": dict(sorted(by_mend.items(), key=lambda item: (-len(item[1]), item[0]))),
+        "mended": dict(sorted(by_fix.items(), key=lambda item: (-len(item[1]), item[0]))),
     }
 
 
 def count_phones(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The part of an acoustic model's report about phones: those in the corpus, and those that are missing."""
+    """Counts the phones of a corpus and lists the missing ones, for the report of an acoustic model."""
     seen = Counter(phone for record in records for phone in record["phones"])
     return {
         "phones": dict(sorted(seen.items(), key=lambda item: (-item[1], item[0]))),
@@ -57,7 +57,7 @@ def count_phones(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _never_seen(seen: Mapping[str, int]) -> list[str]:
-    """Phones of the inventory that the corpus lacks; an aligner writes vowels with or without stress, not both."""
+    """Returns the phones that the corpus lacks; an aligner writes vowels with or without stress, not both."""
     stressed = any(phone[-1].isdigit() for phone in seen if is_phone(phone))
     vowels = {phone[:-1] for phone in PHONES if phone[-1].isdigit()}
     inventory = [p for p in PHONES if (p not in vowels if stressed else not p[-1].isdigit())]
@@ -65,13 +65,13 @@ def _never_seen(seen: Mapping[str, int]) -> list[str]:
 
 
 def render_page(report: Mapping[str, Any]) -> str:
-    """The report as Markdown."""
+    """Renders the report as Markdown."""
     lines = [
         f"# Features of {report['dataset']}",
         "",
         f"- kept: {report['kept']:,} utterances, {report['hours']:.2f} hours",
         f"- skipped: {num_skipped(report):,}",
-        f"- mended: {sum(len(entries) for entries in report['mended'].values()):,}",
+        f"- fixed or doubtful: {sum(len(entries) for entries in report['mended'].values()):,}",
         "- " + ", ".join(f"{name}: {size:,}" for name, size in report["splits"].items()),
         "- speakers: " + ", ".join(f"{name} ({count:,})" for name, count in report["speakers"].items()),
         "",
@@ -79,15 +79,15 @@ def render_page(report: Mapping[str, Any]) -> str:
         "",
     ]
     lines += _entries(report["skipped"])
-    lines += ["## Mended or doubtful, and kept", ""]
+    lines += ["## Kept, but fixed or doubtful", ""]
     lines += _entries(report["mended"], most=_MENDED_SHOWN)
     if "alignment" in report:
         lines += _alignment(report["alignment"])
     if "phones" in report:
         lines += ["## Phones", "", "| phone | count |", "|---|---|"]
         lines += [f"| {phone} | {count:,} |" for phone, count in report["phones"].items()]
-        never = " ".join(report["phones_never_seen"]) or "none"
-        lines += ["", f"Never seen, so that a model cannot learn them: {never}"]
+        missing = " ".join(report["phones_never_seen"]) or "none"
+        lines += ["", f"Not in the corpus, so a model cannot learn them: {missing}"]
     return "\n".join(lines) + "\n"
 
 
@@ -103,32 +103,32 @@ def _entries(groups: Mapping[str, Sequence[Sequence[str]]], most: int | None = N
 
 
 def _alignment(alignment: Mapping[str, Any]) -> list[str]:
-    """The scores of a learned alignment, the worst first."""
+    """Renders the scores of a learned alignment, the worst first."""
     lines = [
         "## Alignment",
         "",
-        f"Learned from the corpus itself, for {alignment['aligned']:,} utterances of {alignment['hours']:.2f} hours, "
-        f"{alignment['silence_share']:.0%} of which are silence. The features leave out the silence at the ends of an "
+        f"Learned from the recordings of {alignment['aligned']:,} utterances ({alignment['hours']:.2f} hours, "
+        f"{alignment['silence_share']:.0%} of it silence). The features leave out the silence at the ends of an "
         f"utterance. In a typical utterance {alignment['one_frame_share']:.0%} of the phones last a single frame.",
         "",
     ]
     agreement = alignment["agreement"]
     if agreement is not None:
         lines += [
-            f"Against {agreement['utterances']:,} TextGrids of the corpus ({agreement['boundaries']:,} boundaries of "
-            f"phones): {agreement['mean_ms']:.1f} ms apart on average, median {agreement['median_ms']:.1f} ms, "
-            f"{agreement['beyond_75_ms']:.2%} more than 75 ms.",
+            f"Compared with {agreement['utterances']:,} TextGrids of the corpus, {agreement['boundaries']:,} phone "
+            f"boundaries are {agreement['mean_ms']:.1f} ms apart on average (median {agreement['median_ms']:.1f} ms); "
+            f"{agreement['beyond_75_ms']:.2%} are more than 75 ms apart.",
             "",
         ]
     lines += [
-        "The table lists a typical utterance, then the worst, whose texts may not say what is spoken. The misfit is",
-        "the number of standard deviations by which an utterance fits worse than most; above `preprocess.max_misfit`",
-        "it is left out. Agreement is the share of phones that a model of the other half of the corpus puts in the",
-        "same place. To correct an alignment, put its TextGrid (from the folder TextGrid beside this page) into the",
-        "corpus's own folder of TextGrids and edit it there.",
+        "The table lists a typical utterance, then the worst ones, whose texts may differ from the speech. The misfit",
+        "is the number of standard deviations by which an utterance fits worse than most; above `preprocess.max_misfit`",
+        "it is left out. Agreement is the share of phones that a model trained on the other half of the corpus aligns",
+        "to the same position. To correct an alignment, copy its TextGrid (from the folder TextGrid beside this page)",
+        "to the folder of the corpus's TextGrids and edit the copy.",
         "",
-        "| utterance | misfit | log probability a phone | agreement | phones of one frame | longest phone (s) "
-        "| phones a second | silence | |",
+        "| utterance | misfit | log probability per phone | agreement | phones of one frame | longest phone (s) "
+        "| phones per second | silence | |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     shown = [alignment["typical"], *alignment["worst"]]
@@ -144,14 +144,14 @@ def _alignment(alignment: Mapping[str, Any]) -> list[str]:
 
 
 def num_skipped(report: Mapping[str, Any]) -> int:
-    """Utterances and metadata lines that were left out."""
+    """Counts the utterances and metadata lines that were left out."""
     return sum(len(entries) for entries in report["skipped"].values())
 
 
 def reasons_table(report: Mapping[str, Any]) -> list[str]:
-    """Lines of a table: each reason for skipping and each repair, its count, and an example."""
-    rows = [("skipped: " + reason, len(found), found[0][0]) for reason, found in report["skipped"].items()]
-    rows += [("kept, but " + what, len(found), found[0][0]) for what, found in report["mended"].items()]
+    """Returns table lines: each reason for skipping and each fix, with its count and an example."""
+    rows = [("skipped: " + reason, len(entries), entries[0][0]) for reason, entries in report["skipped"].items()]
+    rows += [("kept, but " + what, len(entries), entries[0][0]) for what, entries in report["mended"].items()]
     if not rows:
         return []
     width = max(len(row[0]) for row in rows)

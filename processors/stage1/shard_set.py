@@ -1,4 +1,4 @@
-"""The one loop over shards: which are out of date, how one is made, and which files do not belong."""
+"""Keeps the shards of a folder up to date: finds stale shards, makes them, and deletes stray files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from utils.utterance import Mended, Skipped, Utterance
 
 
 class ShardHeader(TypedDict):
-    """The header of a shard."""
+    """The header of a shard, stored in its file."""
 
     fingerprint: str  # of everything that the shard depends on
-    retry: bool  # a failure may be transient: the next run must try again
+    retry: bool  # a failure may be transient, so the next run must try again
     records: list[dict[str, Any]]  # a manifest row for each utterance that was kept
     skipped: list[list[str]]  # fields of utils.utterance.Skipped
     mended: list[list[str]]  # fields of utils.utterance.Mended
@@ -38,7 +38,7 @@ class ShardSet:
 
         Args:
             folder: of the shards; need not exist.
-            plans: all its shards.
+            plans: all shards that the folder must contain.
         """
         self._folder = folder
         self._headers: dict[str, ShardHeader] = {}
@@ -51,7 +51,7 @@ class ShardSet:
                 self._headers[plan.name] = header
         self.num_utterances = sum(len(plan.utterances) for plan in plans)
         self.num_stale = sum(len(plan.utterances) for plan in self.stale)
-        # Shards of utterances that left the corpus or of another layout, and temporary files of killed runs.
+        # Shards of removed utterances or of another layout, and temporary files of killed runs.
         expected = {plan.path for plan in plans}
         files = [*folder.glob("shard-*.safetensors"), *folder.glob(f"*{TEMPORARY_SUFFIX}")]
         self._strays = [path for path in files if path not in expected]
@@ -62,11 +62,11 @@ class ShardSet:
         return not self.stale and not self._strays
 
     def update(self, make: MakeShards, label: str) -> list[ShardHeader]:
-        """Makes the stale shards and deletes the files that do not belong.
+        """Makes the stale shards and deletes stray files.
 
         Args:
-            make: makes the shards it is given.
-            label: names the work in the progress bar.
+            make: makes the shards that it is given.
+            label: name of the work in the progress bar.
 
         Returns:
             The headers of all shards.
@@ -94,6 +94,9 @@ def make_shard(plan: ShardPlan, extract: Callable[[Utterance, Path | None], Extr
         plan: the shard.
         extract: computes the features of an utterance, given its TextGrid.
 
+    Returns:
+        The header of the shard.
+
     Raises:
         UserError: a setting is wrong.
         OSError: the shard cannot be written.
@@ -113,7 +116,7 @@ def make_shard(plan: ShardPlan, extract: Callable[[Utterance, Path | None], Extr
         except UserError:
             raise
         except Exception as error:
-            # One odd clip must not end the run. The report names it, and the next run tries again.
+            # One bad recording must not end the run. The report names it, and the next run tries again.
             detail = f"{type(error).__name__}: {error}"
             skipped.append(Skipped(utterance.utt_id, "unexpected error (please report it)", detail))
             retry = True
@@ -135,7 +138,7 @@ def make_shard(plan: ShardPlan, extract: Callable[[Utterance, Path | None], Extr
 
 
 def header_of(plan: ShardPlan) -> ShardHeader | None:
-    """The header of the shard on disk; None if it is missing, damaged, or written by another version."""
+    """Reads the header of the shard on disk; None if it is missing, damaged, or written by another version."""
     try:
         header = read_header(plan.path)
     except ShardError:

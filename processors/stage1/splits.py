@@ -1,4 +1,4 @@
-"""Training, validation and test sets: by a hash of each id, so that a new clip moves no other."""
+"""Splits utterances into training, validation and test sets by a hash of the id, so that new ones move no others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GOLDEN_SIZE = 10
 
 
 class Splits(NamedTuple):
-    """Utterance ids, sorted. The first three are disjoint; golden_test is a part of test."""
+    """Sorted utterance ids of each set. The first three are disjoint; golden_test is a part of test."""
 
     train: list[str]
     valid: list[str]
@@ -19,24 +19,24 @@ class Splits(NamedTuple):
 
 
 def split(utt_ids: Iterable[str], valid_fraction: float, test_fraction: float, seed: int) -> Splits:
-    """Assigns each utterance by its own hash alone: below test_fraction it is test, then valid, else train.
+    """Assigns each utterance by its hash only: below test_fraction to test, then to valid, else to train.
 
-    Where a set would be empty though its share is not 0, and there are at least three utterances, it takes the one
-    with the lowest hash that is left (train: the highest). Only such tiny corpora can see an utterance move when
-    another one is added. One or two utterances are all for training.
+    If a set with a share above 0 would be empty, and there are at least three utterances, it takes the remaining one
+    with the lowest hash (train: the highest). Only in such tiny corpora can a new utterance move another one. If there
+    are one or two utterances, all are for training.
 
     Args:
         utt_ids: unique.
         valid_fraction: expected share of the validation set.
         test_fraction: expected share of the test set.
-        seed: another one gives other sets.
+        seed: changes the assignment.
     """
-    place = {utt_id: _unit_hash(f"{seed}:{utt_id}") for utt_id in utt_ids}
-    order = sorted(place, key=lambda utt_id: (place[utt_id], utt_id))
+    hashes = {utt_id: _unit_hash(f"{seed}:{utt_id}") for utt_id in utt_ids}
+    order = sorted(hashes, key=lambda utt_id: (hashes[utt_id], utt_id))
     if len(order) < 3:
         return Splits(sorted(order), [], [], [])
-    test = [u for u in order if place[u] < test_fraction]
-    valid = [u for u in order if test_fraction <= place[u] < test_fraction + valid_fraction]
+    test = [u for u in order if hashes[u] < test_fraction]
+    valid = [u for u in order if test_fraction <= hashes[u] < test_fraction + valid_fraction]
     train = order[len(test) + len(valid) :]
     if not test and test_fraction > 0:
         test = [(valid if len(valid) > 1 else train).pop(0)]
@@ -49,5 +49,5 @@ def split(utt_ids: Iterable[str], valid_fraction: float, test_fraction: float, s
 
 
 def _unit_hash(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone."""
+    """Hashes a text to a number in [0, 1)."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

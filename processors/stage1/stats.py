@@ -1,4 +1,4 @@
-"""Mean, deviation and range of pitch and energy over the training set's phones."""
+"""Mean, standard deviation and range of pitch and energy over the phones of the training set."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ OUTLIER_IQR = 1.5  # Tukey's fences
 
 
 def phone_statistics(values: np.ndarray) -> dict[str, float]:
-    """The figures that z-score phone values and bound their quantization.
+    """Computes the statistics that normalize phone values (z-scores) and bound their quantization.
 
-    As in the usual FastSpeech2 implementations, outliers (octave errors, clicks) are left out of the mean and the
-    deviation: values beyond 1.5 interquartile ranges from the quartiles. Unlike some of them, the fences are the whole
-    corpus', not each utterance's. The range covers every value, as every value is quantized.
+    As in the usual FastSpeech2 implementations, the mean and the standard deviation leave out outliers (octave errors,
+    clicks): values more than 1.5 interquartile ranges from the quartiles. Unlike in some of them, the quartiles are
+    those of all values, not of each utterance. The range covers every value, because every value is quantized.
 
     Args:
-        values: float [N], of phones that have frames; pitch in Hz with unvoiced frames interpolated.
+        values: float [N], for the phones that have frames; pitch in Hz with unvoiced frames interpolated.
 
     Returns:
         "mean" and "std" in the values' unit; "min" and "max" of the z-scored values.
@@ -24,13 +24,15 @@ def phone_statistics(values: np.ndarray) -> dict[str, float]:
         ValueError: there are no values.
     """
     if not len(values):
-        raise ValueError("no phone values to take statistics of")
-    values = np.sort(np.asarray(values, dtype=np.float64))  # sorted: the sums then depend on no order of files
+        raise ValueError("no phone values to compute statistics of")
+    values = np.sort(
+        np.asarray(values, dtype=np.float64)
+    )  # sorted, so that the sums do not depend on the order of files
     low, high = np.percentile(values, (25, 75))
     fence = OUTLIER_IQR * (high - low)
     inside = values[(values >= low - fence) & (values <= high + fence)]
     mean, std = float(inside.mean()), float(inside.std())
-    # A corpus of one tone has no deviation; dividing by its rounding noise would blow that up.
+    # In a corpus of one tone the deviation is only rounding noise, and dividing by it would amplify that.
     if std <= 1e-4 * abs(mean):
         std = 1.0
     return {"mean": mean, "std": std, "min": float((values[0] - mean) / std), "max": float((values[-1] - mean) / std)}

@@ -1,4 +1,4 @@
-"""Data to fine-tune a vocoder on: recordings, and an acoustic model's mels that match them frame by frame."""
+"""Makes data for fine-tuning a vocoder: recordings, and an acoustic model's mels that match them frame by frame."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from utils.utterance import Corpus, Utterance
 if TYPE_CHECKING:
     from models.tts.experiment import Experiment
 
-FORMAT = 3  # increase it with every change to the contents of the shards
+FORMAT = 3  # increase it whenever the contents of the shards change
 _SPOKEN = SPLITS[:3]  # the golden test set is a part of the test set
-_SHARDS_AHEAD = 2  # shards whose recordings are read while the model speaks
+_SHARDS_AHEAD = 2  # shards whose recordings are read while the model runs
 
 
 def make_teacher_forced_data(
@@ -39,10 +39,10 @@ def make_teacher_forced_data(
 
     Args:
         config: the vocoder's preprocess section.
-        experiment: a trained FastSpeech2.
-        data_dir: the features that it was trained on.
+        experiment: of a trained FastSpeech2.
+        data_dir: the data folder that it was trained on.
         dataset: name of the corpus.
-        corpus: the recordings of these features.
+        corpus: the recordings of that data folder.
         out_dir: the data folder to write.
 
     Raises:
@@ -86,7 +86,7 @@ def _rows(data_dir: Path, split: str) -> list[AcousticRow]:
 
 
 def _plan(rows: Mapping[str, AcousticRow], corpus: Corpus, inputs: str, folder: Path) -> list[ShardPlan]:
-    """Shards of the same names and utterances as the acoustic model's."""
+    """Plans shards with the same names and utterances as those of the acoustic model."""
     utterances = {utterance.utt_id: utterance for utterance in corpus.utterances}
     members: dict[str, list[Utterance]] = {}
     for utt_id, row in rows.items():
@@ -99,7 +99,7 @@ def _plan(rows: Mapping[str, AcousticRow], corpus: Corpus, inputs: str, folder: 
 
 
 class _Maker:
-    """Makes shards: threads read the recordings while the model speaks."""
+    """Makes shards: threads read the recordings while the model computes mels."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class _Maker:
         rows: Mapping[str, AcousticRow],
         corpus: Corpus,
     ) -> None:
-        # Not imported at the top: a run that has nothing to do needs no torch.
+        # Not imported at the top: a run with nothing to do needs no torch.
         import torch
 
         from models.tts.fastspeech2.load import load_own_model
@@ -134,7 +134,7 @@ class _Maker:
                 yield self._finish(*ahead.popleft())
 
     def _read(self, utterance: Utterance) -> Extracted:
-        """The recording of an utterance's features, and its pitch where the vocoder needs it."""
+        """Reads the recording of an utterance, and computes its pitch if the vocoder needs it."""
         from processors.clips import clip_pitch
 
         if utterance.utt_id not in self._corpus_ids:
@@ -147,13 +147,15 @@ class _Maker:
         return Extracted({"num_samples": len(arrays["wav"])}, arrays, [])
 
     def _finish(self, plan: ShardPlan, clips: Mapping[str, Future[Extracted]]) -> tuple[ShardPlan, ShardHeader]:
-        """Adds the model's mels to the recordings that could be read, and writes the shard."""
+        """Adds the model's mels to the readable recordings, and writes the shard."""
         import numpy as np
 
         readable = [utt_id for utt_id, clip in clips.items() if clip.exception() is None]
         for utt_id, mel in self._teacher.mels(readable):
             if not np.isfinite(mel).all():
-                raise UserError(f"{utt_id}: the acoustic model's mel is not finite: its training went wrong")
+                raise UserError(
+                    f"{utt_id}: the acoustic model's mel has values that are not finite: its training has diverged"
+                )
             clips[utt_id].result().arrays["mel"] = np.ascontiguousarray(mel, np.float16)
         return plan, make_shard(plan, lambda utterance, _: clips[utterance.utt_id].result())
 
@@ -161,7 +163,7 @@ class _Maker:
 def _finalize(
     headers: Sequence[ShardHeader], config: VocoderPreprocessConfig, data_dir: Path, out_dir: Path, lock: Lock
 ) -> None:
-    """Writes the manifests, with the acoustic model's splits, and the lock; logs the skipped utterances."""
+    """Writes the manifests, with the splits of the acoustic model, and the lock. Logs the skipped utterances."""
     records = {record["utt_id"]: record for header in headers for record in header["records"]}
     skipped = sorted(entry for header in headers for entry in header["skipped"])
     for utt_id, reason, detail in skipped:

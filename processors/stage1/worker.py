@@ -1,7 +1,7 @@
-"""A worker process of stage 1: it computes the features of one shard at a time, and writes the shard.
+"""A worker process of stage 1, which computes and writes one shard at a time.
 
-No array is sent between processes. Heavy packages are not imported at the top: the parent process imports this module
-too, and must answer at once when everything is up to date.
+No arrays are sent between processes. Heavy packages are not imported at the top: the parent process imports this module
+too, and must be fast when everything is up to date.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from processors.acoustic import FeatureExtractor
     from processors.clips import ClipExtractor
 
-# One thread a worker: more would only compete with the other workers (6 times the processor time on a busy machine).
+# One thread per worker: more would compete with the other workers (6 times the CPU time on a busy machine).
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
 
 _extractor: FeatureExtractor | ClipExtractor | None = None
 
 
 def heavy_packages(config: AudioConfig) -> list[str]:
-    """The packages that every worker needs and that take long to import: they are imported once, for all."""
+    """Returns the packages that every worker needs and that are slow to import; the fork server imports them once."""
     audio = ["soundfile", "soxr"]
     return audio if isinstance(config, VocoderPreprocessConfig) else ["torch", "scipy.ndimage", *audio]
 
 
 def start(config: AudioConfig) -> None:
-    """Prepares a worker process; the parent has put `ONE_THREAD` into its environment."""
+    """Prepares a worker process; the parent has set `ONE_THREAD` in its environment."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; only the parent handles it
     threading.Thread(target=_die_with_parent, daemon=True).start()
     global _extractor
@@ -59,7 +59,7 @@ def _make_extractor(config: AudioConfig) -> FeatureExtractor | ClipExtractor:
 
 
 def _die_with_parent() -> None:
-    """A killed parent cannot stop its workers, which would wait forever for their next shard."""
+    """Ends this worker when its parent is killed; it would wait forever for the next shard."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -67,7 +67,7 @@ def _die_with_parent() -> None:
 
 
 def make_shard(plan: ShardPlan) -> ShardHeader:
-    """Computes and writes one shard of features for stage 2.
+    """Computes and writes one shard of features.
 
     Raises:
         UserError: a setting is wrong.
@@ -78,9 +78,9 @@ def make_shard(plan: ShardPlan) -> ShardHeader:
 
 
 def make_inputs_shard(plan: ShardPlan) -> ShardHeader:
-    """Computes and writes one shard of the aligner's training data, without its TextGrids.
+    """Computes and writes one shard of the aligner's training data.
 
-    Its records are those of `processors.stage1.aligner_inputs.AlignerCorpus`.
+    The records have the fields of those in `processors.stage1.aligner_inputs.AlignerCorpus`.
 
     Raises:
         UserError: a setting is wrong.
@@ -89,7 +89,9 @@ def make_inputs_shard(plan: ShardPlan) -> ShardHeader:
     from processors.acoustic import FeatureExtractor
 
     extractor = _extractor
-    assert isinstance(extractor, FeatureExtractor), "start() runs first in every worker, with a model's that has texts"
+    assert isinstance(extractor, FeatureExtractor), (
+        "start() runs first in every worker, with the config of an acoustic model"
+    )
 
     def inputs(utterance: Utterance, _: Path | None) -> Extracted:
         data = extractor.aligner_inputs(utterance)

@@ -80,7 +80,7 @@ def test_line_ends_of_old_programs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [("a|one\n".encode("utf-16"), "UTF-16, as spreadsheets save it: save it as UTF-8"), (b" \n", "is empty")],
+    [("a|one\n".encode("utf-16"), "UTF-16, as some spreadsheets save it; save it as UTF-8"), (b" \n", "is empty")],
 )
 def test_a_file_that_no_line_can_be_read_of_is_an_error(tmp_path: Path, data: bytes, words: str) -> None:
     with pytest.raises(UserError, match=words):

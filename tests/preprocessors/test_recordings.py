@@ -72,7 +72,7 @@ def test_a_corpus_keeps_its_ids_and_lines_without_a_text(tmp_path: Path) -> None
 
 
 def test_errors_say_what_is_missing_and_where(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"dataset_path.mine = .*absent.*no such folder; it must hold recordings"):
+    with pytest.raises(UserError, match=r"dataset_path.mine = .*absent.*no such folder; it must contain recordings"):
         read_recordings("mine", tmp_path / "absent")
     touch(tmp_path, "a.txt")
     with pytest.raises(UserError, match=r"dataset_path.mine = .*no recording was found.*\.flac"):
