@@ -43,7 +43,7 @@ class LengthRegulator(nn.Module):
 
 
 def round_durations(
-    log_durations: Tensor, phone_padding_mask: Tensor, control: float, max_frames: int
+    log_durations: Tensor, phone_padding_mask: Tensor, control: float | Tensor, max_frames: int
 ) -> tuple[Tensor, Tensor]:
     """Converts the predicted log(d + 1) to whole frames, d = clamp(round(exp(log) - 1) * control, 0), rounded.
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.conv import Conv1d
-from modules.length_regulator import LengthRegulator, round_durations
+from modules.length_regulator import round_durations
 
 
 def quantization_boundaries(
@@ -84,17 +84,16 @@ class VariancePredictor(nn.Module):
 class VarianceAdaptorOutput(NamedTuple):
     """Output of the variance adaptor; pitch and energy are z-scores."""
 
-    x: Tensor  # [B, T, C] float, 0 past the end of a row
+    x: Tensor  # [B, S, C] float, with the embeddings of pitch and energy
     log_durations: Tensor  # [B, S] float32, predicted log(d + 1)
     pitch: Tensor  # [B, S] float32, predicted, times pitch_control if no pitch was given
     energy: Tensor  # [B, S] float32, predicted, times energy_control if no energy was given
     durations: Tensor  # [B, S] int64, frames used
-    mel_lengths: Tensor  # [B] int64
     shortened: Tensor  # [B] bool, True where predicted durations exceeded the limit and were scaled down
 
 
 class VarianceAdaptor(nn.Module):
-    """Adds pitch and energy to the phones' encodings and expands them to frames."""
+    """Adds pitch and energy to the phones' encodings, and predicts durations for the length regulator."""
 
     pitch_bins: Tensor
     energy_bins: Tensor
@@ -134,7 +133,6 @@ class VarianceAdaptor(nn.Module):
         self.energy_embedding = nn.Embedding(len(energy_bins) + 1, channels)
         self.register_buffer("pitch_bins", pitch_bins)
         self.register_buffer("energy_bins", energy_bins)
-        self.length_regulator = LengthRegulator()
 
     def forward(
         self,
@@ -143,12 +141,12 @@ class VarianceAdaptor(nn.Module):
         durations: Tensor | None = None,
         pitch: Tensor | None = None,
         energy: Tensor | None = None,
-        num_frames: int | None = None,
-        pitch_control: float = 1.0,
-        energy_control: float = 1.0,
-        duration_control: float = 1.0,
+        max_frames: int | None = None,
+        pitch_control: float | Tensor = 1.0,
+        energy_control: float | Tensor = 1.0,
+        duration_control: float | Tensor = 1.0,
     ) -> VarianceAdaptorOutput:
-        """Predicts the features that are not given, adds their embeddings and expands phones to frames.
+        """Predicts the features that are not given and adds the embeddings of pitch and energy.
 
         Args:
             x: [B, S, C] float encodings.
@@ -156,16 +154,13 @@ class VarianceAdaptor(nn.Module):
             durations: [B, S] int64 frames, 0 on padding; None: the predicted ones.
             pitch: [B, S] float z-scores; None: the predicted ones.
             energy: [B, S] float z-scores; None: the predicted ones.
-            num_frames: T; if given, nothing waits for the device.
+            max_frames: a lower limit of frames per row, for predicted durations.
             pitch_control: factor on the predicted pitch.
             energy_control: factor on the predicted energy.
             duration_control: factor on the predicted durations.
 
         Returns:
-            The expanded encodings, the predictions, and the durations used.
-
-        Raises:
-            ValueError: a given duration is negative (checked only if `num_frames` is None).
+            The encodings, the predictions, and the durations used.
         """
         log_durations = self.duration_predictor(x, phone_padding_mask, self.mask_padding)
         pitch_prediction = self.pitch_predictor(x, phone_padding_mask, self.mask_padding)
@@ -177,11 +172,8 @@ class VarianceAdaptor(nn.Module):
             energy = energy_prediction = energy_prediction * energy_control
         x = x + self.energy_embedding(torch.bucketize(energy, self.energy_bins))
         if durations is None:
-            limit = self.max_frames if num_frames is None else min(num_frames, self.max_frames)
+            limit = self.max_frames if max_frames is None else min(max_frames, self.max_frames)
             durations, shortened = round_durations(log_durations, phone_padding_mask, duration_control, limit)
         else:
             shortened = torch.zeros(x.size(0), dtype=torch.bool, device=x.device)
-        x, mel_lengths = self.length_regulator(x, durations, num_frames)
-        return VarianceAdaptorOutput(
-            x, log_durations, pitch_prediction, energy_prediction, durations, mel_lengths, shortened
-        )
+        return VarianceAdaptorOutput(x, log_durations, pitch_prediction, energy_prediction, durations, shortened)

@@ -69,7 +69,7 @@ class Repeat:
 
 @pytest.fixture
 def recorder() -> Repeat:
-    """In place of models.training.graphs.CudaRecorder; `recorded` counts."""
+    """In place of models.graphs.CudaRecorder; `recorded` counts."""
     return Repeat()
 
 

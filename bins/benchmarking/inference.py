@@ -24,6 +24,7 @@ from bins.benchmarking.untrained import untrained_acoustic_model, untrained_voco
 from config.load import load_config
 from config.schema import ExpConfig
 from models.tts.fastspeech2.config import FastSpeech2Config
+from models.tts.fastspeech2.recorded import RecordedFastSpeech2
 from models.tts.pieces import Piece
 from models.tts.synthesizer import Script, Synthesizer
 from text.frontend import Frontend
@@ -112,7 +113,8 @@ def speech(config: ExpConfig, options: Options) -> Iterator[Record]:
     mel = config.preprocess.mel
     model = untrained_acoustic_model(config.model, mel.n_mel, device)
     vocoder = untrained_vocoder(load_config(VOCODER), device)
-    synthesizer, frontend, symbols = Synthesizer(model, mel, vocoder, device), Frontend(), SymbolTable(SYMBOLS)
+    synthesizer = Synthesizer(RecordedFastSpeech2(model), mel, vocoder, device)
+    frontend, symbols = Frontend(), SymbolTable(SYMBOLS)
 
     def speak() -> int:
         piece = Piece(symbols.ids(frontend.pronounce(SENTENCE).phones), 0.0)

@@ -9,8 +9,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from models.graphs import CudaRecorder, Step, StepGraphs
 from models.training.compiled import compile_training
-from models.training.graphs import CudaRecorder, Step, StepGraphs
 from utils.errors import UserError
 
 

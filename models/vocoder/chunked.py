@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from config.schema import MelSettings
+from models.graphs import RecordedFunction
 from utils.errors import UserError
 from utils.logging import logger
 
@@ -38,6 +39,11 @@ class ChunkedVocoder:
         """
         self.hop_size, self.context = hop_size, context
         self.mel, self.source = mel, source
+        self._recorded = RecordedFunction(self.network)
+
+    def network(self, mel: Tensor, mel_lengths: Tensor | None) -> dict[str, Tensor]:
+        """Computes {"wav": [B, T * hop_size]} from mel [B, T, n_mel] without waiting for the device."""
+        raise NotImplementedError
 
     def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
         """Synthesizes utterances in one pass.
@@ -49,7 +55,10 @@ class ChunkedVocoder:
         Returns:
             Waveforms, float32 [B, T * hop_size].
         """
-        raise NotImplementedError
+        if mel_lengths is None or len(mel) > 1:
+            return self.network(mel, mel_lengths)["wav"]
+        # With a single row, a GPU would wait for the host, which launches one kernel after the other.
+        return self._recorded(mel=mel, mel_lengths=mel_lengths)["wav"]
 
     def parts(self, mel: Tensor) -> Part:
         """Returns a function that synthesizes parts of one utterance, mel [T, n_mel].

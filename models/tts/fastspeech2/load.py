@@ -5,20 +5,21 @@ from models.tts.experiment import Experiment
 from models.tts.fastspeech2.amphion import load_amphion
 from models.tts.fastspeech2.dataset import read_stats
 from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.fastspeech2.recorded import RecordedFastSpeech2
 from models.tts.load import own_weights
 from utils.checkpoint import load_strict, read_weights, strip_module_prefix
 from utils.logging import logger
 
 
-def load_fastspeech2(experiment: Experiment) -> tuple[FastSpeech2, MelSettings]:
+def load_fastspeech2(experiment: Experiment) -> tuple[RecordedFastSpeech2, MelSettings]:
     """Implements `models.tts.load.load_acoustic_model` for FastSpeech 2."""
     if not experiment.published:
-        return load_own_model(experiment), experiment.preprocess.mel
+        return RecordedFastSpeech2(load_own_model(experiment)), experiment.preprocess.mel
     amphion = load_amphion(experiment.folder)
     logger.info("speaking with %s (step %s)", amphion.checkpoint_dir, amphion.step)
     # With a mask, each row of a batch gets the mel that the published model predicts for it in a batch of one.
     amphion.model.mask_padding = amphion.model.variance_adaptor.mask_padding = True
-    return amphion.model, amphion.mel
+    return RecordedFastSpeech2(amphion.model), amphion.mel
 
 
 def load_own_model(experiment: Experiment) -> FastSpeech2:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from models.tts.fastspeech2.config import FastSpeech2Config
+from modules.length_regulator import LengthRegulator
 from modules.masks import padding_mask
 from modules.positions import SinusoidalPositions
 from modules.postnet import PostNet
 from modules.transformer import FFTStack
-from modules.variance_adaptor import VarianceAdaptor, quantization_boundaries
+from modules.variance_adaptor import VarianceAdaptor, VarianceAdaptorOutput, quantization_boundaries
 
 
 class FeatureStats(NamedTuple):
@@ -97,6 +98,7 @@ class FastSpeech2(nn.Module):
             max_frames=config.max_seq_len,
             mask_padding=config.mask_padding,
         )
+        self.length_regulator = LengthRegulator()
         self.decoder = FFTStack(
             transformer.decoder_layer,
             transformer.decoder_hidden,
@@ -121,9 +123,9 @@ class FastSpeech2(nn.Module):
         energy: Tensor | None = None,
         speaker_id: Tensor | None = None,
         num_frames: int | None = None,
-        pitch_control: float = 1.0,
-        energy_control: float = 1.0,
-        duration_control: float = 1.0,
+        pitch_control: float | Tensor = 1.0,
+        energy_control: float | Tensor = 1.0,
+        duration_control: float | Tensor = 1.0,
     ) -> FastSpeech2Output:
         """Predicts the mels of a batch; given durations, pitch and energy replace the predictions (in training, all).
 
@@ -151,11 +153,7 @@ class FastSpeech2(nn.Module):
                 only if `num_frames` is None).
         """
         phone_padding_mask = padding_mask(phone_lengths, phone_ids.size(1))
-        x = self.encoder(self.positions(self.embedding(phone_ids)), phone_padding_mask)
-        if self.speaker_embedding is not None:
-            if speaker_id is None:
-                raise ValueError(f"this model has {self.speaker_embedding.num_embeddings} speakers: give speaker_id")
-            x = x + self.speaker_embedding(speaker_id).unsqueeze(1)
+        x = self.encode(phone_ids, phone_padding_mask, speaker_id)
         adapted = self.variance_adaptor(
             x,
             phone_padding_mask,
@@ -167,8 +165,24 @@ class FastSpeech2(nn.Module):
             energy_control,
             duration_control,
         )
-        mel_padding_mask = padding_mask(adapted.mel_lengths, adapted.x.size(1))
-        x = self.decoder(self.positions(adapted.x), mel_padding_mask)
+        return self.decode(adapted, phone_padding_mask, num_frames)
+
+    def encode(self, phone_ids: Tensor, phone_padding_mask: Tensor, speaker_id: Tensor | None) -> Tensor:
+        """Encodes phones to [B, S, C] float; the first part of `forward`, which explains the arguments."""
+        x = self.encoder(self.positions(self.embedding(phone_ids)), phone_padding_mask)
+        if self.speaker_embedding is not None:
+            if speaker_id is None:
+                raise ValueError(f"this model has {self.speaker_embedding.num_embeddings} speakers: give speaker_id")
+            x = x + self.speaker_embedding(speaker_id).unsqueeze(1)
+        return x
+
+    def decode(
+        self, adapted: VarianceAdaptorOutput, phone_padding_mask: Tensor, num_frames: int | None
+    ) -> FastSpeech2Output:
+        """Expands phones to frames and predicts the mels; the last part of `forward`, which explains the arguments."""
+        x, mel_lengths = self.length_regulator(adapted.x, adapted.durations, num_frames)
+        mel_padding_mask = padding_mask(mel_lengths, x.size(1))
+        x = self.decoder(self.positions(x), mel_padding_mask)
         with torch.autocast(x.device.type, enabled=False):  # bfloat16 keeps 8 bits: steps of .03 in a log-mel
             mel = self.mel_linear(x.float())
         if self.mask_padding:
@@ -180,7 +194,7 @@ class FastSpeech2(nn.Module):
             pitch=adapted.pitch,
             energy=adapted.energy,
             durations=adapted.durations,
-            mel_lengths=adapted.mel_lengths,
+            mel_lengths=mel_lengths,
             phone_padding_mask=phone_padding_mask,
             mel_padding_mask=mel_padding_mask,
             shortened=adapted.shortened,

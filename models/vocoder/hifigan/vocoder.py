@@ -10,6 +10,7 @@ support takes 15 times as long.
 import torch
 from torch import Tensor
 
+from models.graphs import RecordedFunction
 from models.vocoder.chunked import ChunkedVocoder, Part
 from models.vocoder.hifigan.generator import HiFiGANGenerator
 from utils.logging import logger
@@ -34,11 +35,16 @@ class HiFiGANVocoder(ChunkedVocoder):
         return lambda first, last: self.generate(mel[None, first:last])[0]
 
     def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
-        """Synthesizes mel [B, T, n_mel] -> audio [B, T * hop_size], float32."""
-        dtype = self.generator.conv_pre.weight.dtype
-        waves = self.generator(mel.to(dtype).transpose(1, 2), mel_lengths)[:, 0]
-        if dtype == torch.float16 and not waves.isfinite().all() and mel.isfinite().all():
+        """Synthesizes mel [B, T, n_mel] -> audio [B, T * hop_size], float32; in single precision if half is too small."""
+        waves = super().generate(mel, mel_lengths)
+        half = self.generator.conv_pre.weight.dtype == torch.float16
+        if half and not waves.isfinite().all() and mel.isfinite().all():
             logger.warning("%s: values exceed the range of half precision; continuing in single precision", self.source)
             self.generator.float()
+            self._recorded = RecordedFunction(self.network)  # the old recordings read the weights that are gone
             return self.generate(mel, mel_lengths)
         return waves
+
+    def network(self, mel: Tensor, mel_lengths: Tensor | None) -> dict[str, Tensor]:
+        """Computes {"wav": [B, T * hop_size]} from mel [B, T, n_mel]."""
+        return {"wav": self.generator(mel.to(self.generator.conv_pre.weight.dtype).transpose(1, 2), mel_lengths)[:, 0]}

@@ -37,6 +37,6 @@ class SourceFilterVocoder(ChunkedVocoder):
 
         return part
 
-    def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
-        """Synthesizes mel [B, T, n_mel] -> audio [B, T * hop_size], float32."""
-        return self.generator(mel, mel_lengths=mel_lengths).wav
+    def network(self, mel: Tensor, mel_lengths: Tensor | None) -> dict[str, Tensor]:
+        """Computes {"wav": [B, T * hop_size]} from mel [B, T, n_mel]."""
+        return {"wav": self.generator(mel, mel_lengths=mel_lengths).wav}

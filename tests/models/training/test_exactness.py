@@ -13,8 +13,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
-import models.training.graphs
-from models.training.graphs import StepGraphs
+import models.graphs
+from models.graphs import StepGraphs
 from models.tts.fastspeech2.trainer import FastSpeech2Trainer
 from modules.masked_batch_norm import MaskedBatchNorm1d
 from utils.checkpoint import list_checkpoints, read_weights
@@ -66,8 +66,15 @@ def test_a_step_runs_as_written_once_and_is_then_recorded_by_shape(recorder):
     torch.testing.assert_close(torch.stack(seen), torch.stack(expected), rtol=0, atol=0)
 
 
+def test_shapes_of_single_tensors_are_told_apart(recorder):
+    graphs = StepGraphs(lambda _, inputs: {"sum": inputs["x"].sum()}, recorder)
+    for size in (2, 3, 2, 3, 2):
+        assert graphs([], {"x": torch.full((size,), float(size))})["sum"] == size**2
+    assert recorder.recorded == 2
+
+
 def test_beyond_so_many_shapes_steps_run_as_written(recorder, monkeypatch):
-    monkeypatch.setattr(models.training.graphs, "MOST_RECORDINGS", 2)
+    monkeypatch.setattr(models.graphs, "MOST_RECORDINGS", 2)
     graphs = StepGraphs(lambda batches, counts: {"sum": batches[0].a.sum()}, recorder)
     for size in (1, 2, 3, 1, 2, 3, 3):
         pair = Pair(torch.ones(size), torch.ones(size))

@@ -16,6 +16,7 @@ from models.tts.fastspeech2.config import (
 )
 from models.tts.fastspeech2.loss import fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output, FeatureStats
+from models.tts.fastspeech2.recorded import RecordedFastSpeech2
 
 STATS = FeatureStats(200.0, 50.0, -3.0, 5.0, 40.0, 25.0, -1.5, 8.0)
 SMALL = FastSpeech2Config(
@@ -175,6 +176,29 @@ def test_extreme_durations_give_a_mel_within_the_limit(bias: float, control: flo
     assert (output.mel_lengths <= SMALL.max_seq_len).all()
     assert torch.equal(output.durations.sum(dim=1), output.mel_lengths)
     assert output.shortened.tolist() == [length == SMALL.max_seq_len for length in output.mel_lengths.tolist()]
+
+
+@pytest.mark.parametrize("num_speakers", [1, 3])
+@pytest.mark.parametrize(("num_phones", "duration"), [(1, 1.0), (13, 0.5), (16, 1.0), (37, 1.0), (59, 2.0), (60, 0.1)])
+def test_the_padding_of_recorded_shapes_changes_nothing(num_phones: int, duration: float, num_speakers: int) -> None:
+    model = small_model(num_speakers)
+    torch.nn.init.constant_(model.variance_adaptor.duration_predictor.linear.bias, 0.9)
+    phone_ids = torch.arange(num_phones)[None] % 19 + 1
+    speaker_id = torch.tensor([2]) if num_speakers > 1 else None
+    with torch.inference_mode():
+        expected = model(
+            phone_ids,
+            torch.tensor([num_phones]),
+            speaker_id=speaker_id,
+            pitch_control=0.7,
+            energy_control=1.3,
+            duration_control=duration,
+        )
+        output = RecordedFastSpeech2(model).alone(phone_ids, speaker_id, 0.7, 1.3, duration)
+    for name, value in expected._asdict().items():
+        torch.testing.assert_close(
+            getattr(output, name), value, atol=1e-4, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 def test_too_many_phones_or_frames_say_so() -> None:

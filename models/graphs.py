@@ -1,8 +1,9 @@
-"""Optimizer steps as CUDA graphs: recorded once per shape of the batches, then replayed with a single launch."""
+"""Work as CUDA graphs: recorded once per shape of its inputs, then replayed with a single launch."""
 
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -57,13 +58,17 @@ class StepGraphs:
 
         Args:
             batches: batches of the step.
-            counts: counts of the step.
+            counts: further tensors.
             kind: whatever the step's kernels depend on, other than the shapes; each kind has separate recordings.
 
         Returns:
             The figures of the step; later steps do not overwrite them.
         """
-        shapes = (kind, *(tuple(field.shape for field in batch) for batch in batches))
+        shapes = (
+            kind,
+            *(tuple(field.shape for field in batch) for batch in batches),
+            tuple(count.shape for count in counts.values()),
+        )
         with self._recorder.running():
             if shapes not in self._recordings:
                 if len(self._recordings) < MOST_RECORDINGS:
@@ -98,6 +103,38 @@ class _Recording:
         self._launch()
         # Cloned, because the next launch may use the same memory.
         return {name: figure.clone() for name, figure in self._figures.items()}
+
+
+class RecordedFunction:
+    """A function of tensors, for inference. On a GPU, its calls are replayed CUDA graphs; threads take turns."""
+
+    def __init__(self, function: Callable[..., dict[str, Tensor]]) -> None:
+        """Keeps the function.
+
+        Args:
+            function: takes and returns tensors by name, and never waits for the device. All other tensors that it
+                reads, such as weights, must keep their address.
+        """
+        self._function = function
+        self._graphs: StepGraphs | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: Hashable = None, **inputs: Tensor) -> dict[str, Tensor]:
+        """Calls the function.
+
+        Args:
+            kind: as in StepGraphs.
+            inputs: all on one device, and in the same order in each call.
+
+        Returns:
+            What the function returns; later calls do not overwrite it.
+        """
+        if not next(iter(inputs.values())).is_cuda:
+            return self._function(**inputs)
+        with self._lock:
+            if self._graphs is None:
+                self._graphs = StepGraphs(lambda _, tensors: self._function(**tensors), CudaRecorder([]))
+            return self._graphs([], inputs, kind)
 
 
 class CudaRecorder:
