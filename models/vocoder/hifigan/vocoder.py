@@ -35,7 +35,7 @@ class HiFiGANVocoder(ChunkedVocoder):
         return lambda first, last: self.generate(mel[None, first:last])[0]
 
     def generate(self, mel: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
-        """Synthesizes mel [B, T, n_mel] -> audio [B, T * hop_size], float32; in single precision if half is too small."""
+        """Synthesizes mel [B, T, n_mel] -> audio [B, T * hop_size], float32; in single precision if half overflows."""
         waves = super().generate(mel, mel_lengths)
         half = self.generator.conv_pre.weight.dtype == torch.float16
         if half and not waves.isfinite().all() and mel.isfinite().all():
