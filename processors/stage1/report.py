@@ -123,9 +123,9 @@ def _alignment(alignment: Mapping[str, Any]) -> list[str]:
     lines += [
         "The table lists a typical utterance, then the worst ones, whose texts may differ from the speech. The misfit",
         "is the number of standard deviations by which an utterance fits worse than most; above",
-        "`preprocess.max_misfit` it is left out. Agreement is the share of phones that a model trained on the other half",
-        "of the corpus aligns to the same position. To correct an alignment, copy its TextGrid (from the folder TextGrid",
-        "beside this page) to the folder of the corpus's TextGrids and edit the copy.",
+        "`preprocess.max_misfit` it is left out. Agreement is the share of phones that a model trained on the other",
+        "half of the corpus aligns to the same position. To correct an alignment, copy its TextGrid (from the folder",
+        "TextGrid beside this page) to the folder of the corpus's TextGrids and edit the copy.",
         "",
         "| utterance | misfit | log probability per phone | agreement | phones of one frame | longest phone (s) "
         "| phones per second | silence | |",
