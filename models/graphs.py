@@ -15,6 +15,9 @@ Step = Callable[[Sequence[Any], dict[str, Tensor]], dict[str, Tensor]]
 # Steps of any further shapes run without a graph. On an H200, the graphs of FastSpeech 2 at batch 16, some 90 shapes of
 # 2,000 kernels each, take 2.4 GB, inputs included.
 MOST_RECORDINGS = 256
+# In inference, calls of one shape before it is recorded. On an H200, a recording takes about as long as it saves in 45
+# calls of HiFi-GAN: a program that speaks a few sentences must not pay for it.
+CALLS_BEFORE_RECORDING = 16
 
 
 class Recorder(Protocol):
@@ -37,21 +40,22 @@ class StepGraphs:
     With small batches, a GPU waits for the host, which launches the thousands of kernels of a step one by one. A
     recording needs a single launch.
 
-    The first step with given shapes runs without a graph: it chooses algorithms, compiles kernels and creates the
-    optimizers' state. The second is recorded and replayed. So every step is done exactly once, and a recording holds
+    The first steps with given shapes run without a graph: they choose algorithms, compile kernels and create the
+    optimizers' state. The next is recorded and replayed. So every step is done exactly once, and a recording holds
     the same kernels as the step.
     """
 
-    def __init__(self, step: Step, recorder: Recorder) -> None:
+    def __init__(self, step: Step, recorder: Recorder, unrecorded: int = 1) -> None:
         """Keeps the step; recordings are made in later calls.
 
         Args:
             step: takes batches (NamedTuples of tensors) and counts, and returns figures, all on the device. All other
                 state that it reads or changes must be in tensors that keep their address.
             recorder: a CudaRecorder, except in tests.
+            unrecorded: number of steps of each shape without a graph, at least 1.
         """
-        self._step, self._recorder = step, recorder
-        self._recordings: dict[Any, _Recording | None] = {}  # by shapes; None: one step without a graph so far
+        self._step, self._recorder, self._unrecorded = step, recorder, unrecorded
+        self._recordings: dict[Any, _Recording | int] = {}  # by shapes; a number: so many steps without a graph so far
 
     def __call__(self, batches: Sequence[Any], counts: dict[str, Tensor], kind: Hashable = None) -> dict[str, Tensor]:
         """Runs one step.
@@ -70,12 +74,13 @@ class StepGraphs:
             tuple(count.shape for count in counts.values()),
         )
         with self._recorder.running():
-            if shapes not in self._recordings:
-                if len(self._recordings) < MOST_RECORDINGS:
-                    self._recordings[shapes] = None
-                return self._step(batches, counts)
-            recording = self._recordings[shapes]
-            if recording is None:
+            recording = self._recordings.get(shapes, 0)
+            if isinstance(recording, int):
+                if recording == 0 and len(self._recordings) >= MOST_RECORDINGS:
+                    return self._step(batches, counts)
+                if recording < self._unrecorded:
+                    self._recordings[shapes] = recording + 1
+                    return self._step(batches, counts)
                 recording = self._recordings[shapes] = _Recording(self._step, self._recorder, batches, counts)
             return recording.replay(batches, counts)
 
@@ -133,7 +138,10 @@ class RecordedFunction:
             return self._function(**inputs)
         with self._lock:
             if self._graphs is None:
-                self._graphs = StepGraphs(lambda _, tensors: self._function(**tensors), CudaRecorder([]))
+                function = self._function
+                self._graphs = StepGraphs(
+                    lambda _, inputs: function(**inputs), CudaRecorder([]), CALLS_BEFORE_RECORDING
+                )
             return self._graphs([], inputs, kind)
 
 

@@ -66,6 +66,13 @@ def test_a_step_runs_as_written_once_and_is_then_recorded_by_shape(recorder):
     torch.testing.assert_close(torch.stack(seen), torch.stack(expected), rtol=0, atol=0)
 
 
+def test_a_shape_is_recorded_after_so_many_steps(recorder):
+    graphs = StepGraphs(lambda _, inputs: {"sum": inputs["x"].sum()}, recorder, unrecorded=3)
+    for number in range(6):
+        assert graphs([], {"x": torch.full((2,), float(number))})["sum"] == 2 * number
+        assert recorder.recorded == (number >= 3)
+
+
 def test_shapes_of_single_tensors_are_told_apart(recorder):
     graphs = StepGraphs(lambda _, inputs: {"sum": inputs["x"].sum()}, recorder)
     for size in (2, 3, 2, 3, 2):

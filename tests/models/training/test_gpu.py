@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import models.graphs
+import models.training.trainer
 from config.load import load_config
 from models.graphs import StepGraphs
 from models.training.batching import collate
-from models.tts.fastspeech2.trainer import FastSpeech2Trainer
 from utils.checkpoint import list_checkpoints
 from utils.errors import UserError
 
@@ -131,14 +132,12 @@ def test_two_processes_on_one_card_agree_with_one(small_config, trained):
 
 
 def test_a_gpu_without_memory_names_the_setting_to_lower(trained, monkeypatch):
-    start = FastSpeech2Trainer._log_start
-
     def fill_the_gpu(trainer):
-        start(trainer)
         torch.cuda.empty_cache()
         torch.cuda.set_per_process_memory_fraction(1e-9)
+        return []
 
-    monkeypatch.setattr(FastSpeech2Trainer, "_log_start", fill_the_gpu)
+    monkeypatch.setattr(models.training.trainer, "start_lines", fill_the_gpu)
     try:
         with pytest.raises(UserError, match=r"The GPU's memory is too small for step 1, .* Lower train\.batch_size"):
             trained("large")
@@ -146,8 +145,9 @@ def test_a_gpu_without_memory_names_the_setting_to_lower(trained, monkeypatch):
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_a_sentence_sounds_the_same_on_a_gpu():
+def test_a_sentence_sounds_the_same_on_a_gpu(monkeypatch):
     """From phones to audio: FastSpeech2 in TF32, HiFi-GAN in half precision."""
+    monkeypatch.setattr(models.graphs, "CALLS_BEFORE_RECORDING", 1)
     from bins.benchmarking.untrained import untrained_acoustic_model, untrained_vocoder
     from models.tts.fastspeech2.recorded import RecordedFastSpeech2
     from models.tts.pieces import Piece
@@ -175,8 +175,9 @@ def test_a_sentence_sounds_the_same_on_a_gpu():
         assert (wave - expected).square().mean().sqrt() < 0.05 * expected.square().mean().sqrt() > 0
 
 
-def test_recorded_mels_are_those_of_the_model():
+def test_recorded_mels_are_those_of_the_model(monkeypatch):
     """Utterances that share a recording differ in length, in content and in their controls; threads take turns."""
+    monkeypatch.setattr(models.graphs, "CALLS_BEFORE_RECORDING", 1)
     from concurrent.futures import ThreadPoolExecutor
 
     from bins.benchmarking.untrained import untrained_acoustic_model
@@ -204,7 +205,8 @@ def test_recorded_mels_are_those_of_the_model():
 
 
 @pytest.mark.parametrize("recipe", ["hifigan", "sourcefilter"])
-def test_recorded_audio_is_that_of_the_vocoder(recipe):
+def test_recorded_audio_is_that_of_the_vocoder(recipe, monkeypatch):
+    monkeypatch.setattr(models.graphs, "CALLS_BEFORE_RECORDING", 1)
     from bins.benchmarking.untrained import untrained_vocoder
 
     torch.manual_seed(0)
