@@ -15,7 +15,7 @@ FRAME_MULTIPLE = 64
 
 
 class RecordedFastSpeech2(nn.Module):
-    """Speaks like the model. On a GPU, encoder and decoder are CUDA graphs for utterances that come alone, after a while.
+    """Speaks like the model. On a GPU, encoder and decoder become CUDA graphs for utterances that come alone.
 
     The host waits for the durations between the two, because they determine the number of frames.
     """
