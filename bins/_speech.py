@@ -1,4 +1,4 @@
-"""The output of the programs that make speech: a folder of wavs, written one by one, and messages about them."""
+"""Writes the wav files of the programs that make speech, and reports on them."""
 
 import os
 from collections.abc import Iterable
@@ -30,35 +30,35 @@ SpokenT = TypeVar("SpokenT", bound=Spoken)
 
 
 def make_output_dir(folder: Path) -> Path:
-    """Makes the folder where it is missing, and returns it.
+    """Creates the folder if it is missing, and returns it.
 
     Raises:
-        UserError: it cannot be made.
+        UserError: the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--infer_output_dir {folder}: cannot be made: {error.strerror}", 2) from None
+        raise UserError(f"--infer_output_dir {folder}: cannot be created: {error.strerror}", 2) from None
     return folder
 
 
 def write_all(
     speeches: Iterable[SpokenT], output_dir: Path, sample_rate: int, total: int, unit: str = "texts"
 ) -> tuple[float, SpokenT]:
-    """Writes each utterance's wav as it is made.
+    """Writes the wav of each utterance as soon as it is computed.
 
     Args:
-        speeches: fewer than `total` where some could not be used, for reasons that were said.
-        output_dir: exists.
+        speeches: fewer than `total` if some could not be used; their reasons have been logged.
+        output_dir: an existing folder.
         sample_rate: Hz.
-        total: number of utterances that were asked for.
-        unit: what they are, plural.
+        total: number of utterances requested.
+        unit: their name in messages, plural.
 
     Returns:
-        Seconds of audio, and the last that was spoken.
+        The duration of the audio in seconds, and the last utterance.
 
     Raises:
-        UserError: a file cannot be written, or there was nothing to write.
+        UserError: a file cannot be written, or no utterance could be used.
     """
     from utils.progress import Progress
 
@@ -107,7 +107,7 @@ def write_speech(path: Path, wav: "np.ndarray", sample_rate: int) -> None:
 
 
 def tell_renamed(names: OutputNames) -> None:
-    """Says which names were taken already."""
+    """Logs which names already existed and got a number."""
     if names.renamed:
         first, more = names.renamed[0], len(names.renamed) - 1
         also = f" and {more} more" if more else ""
@@ -115,12 +115,12 @@ def tell_renamed(names: OutputNames) -> None:
 
 
 def tell_speed(seconds: float, took: float, loading: float) -> None:
-    """Says how fast speech was made.
+    """Logs how fast the speech was computed.
 
     Args:
-        seconds: of audio.
-        took: seconds that it took to make and write it.
-        loading: seconds that the models took before.
+        seconds: duration of the audio.
+        took: seconds spent computing and writing it.
+        loading: seconds spent loading the models before.
     """
     logger.info(
         "%.2f s of audio in %.2f s: real-time factor %.3f (loading took %.1f s more)",

@@ -1,4 +1,4 @@
-"""Aligns a corpus: where each word and phone is spoken, as TextGrids. Stage 1 does so where they are missing."""
+"""Aligns a corpus: writes TextGrids with the times of words and phones. Stage 1 does so if they are missing."""
 
 import sys
 from pathlib import Path
@@ -18,8 +18,8 @@ from utils.program import run
 
 
 def main() -> None:
-    """Runs the alignment alone."""
-    arguments = PREPROCESS.parse("Write TextGrids that say where each word and phone of a corpus is spoken, and stop.")
+    """Runs only the alignment."""
+    arguments = PREPROCESS.parse("Write TextGrids with the times of the words and phones of a corpus, and stop.")
     config = load_config(arguments.config, arguments.set)
     name, folder = corpus_folder(config, arguments.config)
     preprocess = config.preprocess
@@ -31,10 +31,10 @@ def main() -> None:
 
 
 def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -> None:
-    """Aligns the corpus and reports what is doubtful.
+    """Aligns the corpus, and prints a summary with the doubtful utterances.
 
     Raises:
-        UserError: the corpus cannot be aligned, or another run is at work.
+        UserError: the corpus cannot be aligned, or another run is using the folder.
         OSError: a file cannot be written.
     """
     from preprocessors import read_corpus
@@ -56,4 +56,4 @@ def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. What is finished is kept: the same command resumes from there.")
+    run(main, "Interrupted. Finished work is kept, and the same command resumes from there.")

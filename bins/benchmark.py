@@ -16,7 +16,7 @@ WHAT = ("train", "inference", "speech", "preprocess", "align")
 
 
 def main() -> None:
-    """Parses the command line and runs what it asks for."""
+    """Parses the command line and runs the experiments."""
     arguments = parse_arguments()
     if arguments.config is not None:
         load_config(arguments.config, arguments.set)  # names a mistake before the slow imports
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Returns the checked command line."""
+    """Parses and checks the command line."""
     parser = Parser(description="Measure the speed of a recipe; every experiment prints a line of JSON.")
     parser.add_argument("--config", metavar="FILE", help="exp_config.json of the recipe")
     parser.add_argument("--what", choices=WHAT, help="stage 2, one network, text to audio, stage 1, the aligner")

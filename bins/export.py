@@ -1,4 +1,4 @@
-"""Writes a vocoder's generator for other programs: jik876's config.json and g_*, or bare fused weights."""
+"""Exports the generator of a HiFi-GAN for other programs: jik876's config.json and g_*, or only the fused weights."""
 
 import sys
 from pathlib import Path
@@ -14,20 +14,23 @@ from utils.program import Parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Checks the flags and writes the folder.
+    """Parses the flags and exports.
 
     Args:
-        argv: the command line; None: the program's own.
+        argv: command line; None: sys.argv.
     """
     setup_logging()
-    run(lambda: export(parse(argv)), "Interrupted; what is there is no whole vocoder.")
+    run(lambda: export(parse(argv)), "Interrupted: the folder is incomplete.")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The flags, of the right types."""
+    """Parses the flags."""
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--vocoder_dir", type=Path, required=True, help="a HiFi-GAN's folder of any known kind, or one checkpoint"
+        "--vocoder_dir",
+        type=Path,
+        required=True,
+        help="the folder of a HiFi-GAN in any known layout, or one checkpoint",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="a new folder, or an empty one")
     parser.add_argument(
@@ -43,7 +46,7 @@ def export(args: argparse.Namespace) -> None:
     """Writes the generator.
 
     Raises:
-        UserError: the vocoder cannot be used, or the folder holds something.
+        UserError: the vocoder cannot be used, or the folder is not empty.
     """
     output_dir = args.output_dir
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):

@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """A text to be spoken."""
+    """A text to speak."""
 
-    utt_id: str  # the file's name, and the name in messages
+    utt_id: str  # names the file, and the text in messages
     text: str
-    speaker: str | None  # the one that the data set names
+    speaker: str | None  # as stated by the data set, if any
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Checks the flags, reads the texts, and speaks them.
+    """Parses the flags and speaks.
 
     Args:
-        argv: the command line; None: the program's own.
+        argv: command line; None: sys.argv.
     """
     setup_logging()
-    run(lambda: infer(INFERENCE.parse(__doc__, argv)), "Interrupted; what is written is whole.")
+    run(lambda: infer(INFERENCE.parse(__doc__, argv)), "Interrupted. The files written so far are complete.")
 
 
 def infer(args: argparse.Namespace) -> None:
-    """Stage 3 with parsed flags.
+    """Runs stage 3.
 
     Raises:
         UserError: a flag, a text, the experiment or the vocoder cannot be used.
@@ -54,8 +54,8 @@ def infer(args: argparse.Namespace) -> None:
     from models.tts.pieces import TextReader
 
     experiment = read_experiment(args.infer_expt_dir)
-    if not experiment.published:  # a published folder's speakers are known with its weights
-        # Of several voices, an utterance of the data set has its own, unless the flag names one for all.
+    if not experiment.published:  # the speakers of a published model are known only from its weights
+        # With several speakers, an utterance of the data set has its speaker, unless the flag names one for all.
         named = [args.infer_speaker_name or (r.speaker if len(experiment.speakers) > 1 else None) for r in requests]
         ids = [speaker_id(experiment.speakers, name, experiment.root) for name in named]
     pieces = pronounce(requests, TextReader(experiment, args.duration_control).read)
@@ -69,7 +69,7 @@ def infer(args: argparse.Namespace) -> None:
         numbers = {str(n): n for n in range(synthesizer.num_speakers)} if synthesizer.num_speakers > 1 else {}
         ids = [speaker_id(numbers, args.infer_speaker_name, experiment.root)] * len(requests)
     loaded = time.monotonic()
-    names = OutputNames(output_dir, (".wav", ".png"))  # given in the order of the texts
+    names = OutputNames(output_dir, (".wav", ".png"))  # assigned in the order of the texts
     scripts = [
         Script(names.take(r.utt_id), spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken
     ]
@@ -88,7 +88,7 @@ def infer(args: argparse.Namespace) -> None:
 
 
 def read_requests(args: argparse.Namespace) -> list[Request]:
-    """The texts that the flags ask for.
+    """Reads the texts that the flags ask for.
 
     Raises:
         UserError: a file cannot be read, or there is no text.
@@ -110,10 +110,10 @@ def read_requests(args: argparse.Namespace) -> list[Request]:
 
 
 def _file_lines(path: Path) -> Iterator[Request]:
-    """The lines of a text file that are not blank. Of `ID|TEXT|NORMALIZED TEXT`, as in LJSpeech, the last counts.
+    """Reads the nonblank lines of a text file: TEXT, ID|TEXT, or ID|TEXT|NORMALIZED TEXT as in LJSpeech.
 
     Raises:
-        UserError: the file cannot be read, or holds nothing.
+        UserError: the file cannot be read, or is empty.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -133,7 +133,7 @@ def _file_lines(path: Path) -> Iterator[Request]:
 
 
 def pronounce(requests: Sequence[Request], read: "Callable[[str, str], list[Piece]]") -> "list[list[Piece] | None]":
-    """The pieces of each text, None for one that cannot be spoken and is skipped with a warning.
+    """Converts texts to pieces; a text that cannot be spoken becomes None, with a warning.
 
     Args:
         requests: at least one.
@@ -157,7 +157,7 @@ def pronounce(requests: Sequence[Request], read: "Callable[[str, str], list[Piec
 
 
 def draw(path: Path, speech: "Speech", synthesizer: "Synthesizer") -> None:
-    """Writes the picture of the mel beside the wav.
+    """Plots the mel, next to the wav.
 
     Raises:
         UserError: the file cannot be written.

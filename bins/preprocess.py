@@ -1,4 +1,4 @@
-"""Stage 1: makes the features of a corpus. Run again, it makes only what is missing or out of date."""
+"""Stage 1: computes the features of a corpus; only those that are missing or out of date."""
 
 import sys
 from pathlib import Path
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def corpus_folder(config: ExpConfig, config_path: Path) -> tuple[str, Path]:
-    """Name and folder of the corpus.
+    """Returns the name and the folder of the corpus.
 
     Raises:
-        UserError: the config names none, or still holds a recipe's placeholder.
+        UserError: the config names no corpus, or still has the placeholder of a recipe.
     """
     if not config.dataset:
         raise UserError(f'{config_path}: dataset is empty: name the corpus, e.g. "dataset": ["LJSpeech"]', 2)
@@ -43,7 +43,7 @@ def corpus_folder(config: ExpConfig, config_path: Path) -> tuple[str, Path]:
 
 
 def _needs_text(config: ExpConfig) -> bool:
-    """Whether the model learns from texts: a vocoder does from recordings alone."""
+    """Whether the model is trained on texts; a vocoder needs only recordings."""
     return not isinstance(config.preprocess, VocoderPreprocessConfig)
 
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def make_features(config: ExpConfig, name: str, folder: Path, workers: "Workers") -> None:
-    """Makes the features of a corpus, and prints a summary.
+    """Computes the features of a corpus, and prints a summary.
 
     Raises:
         UserError: the corpus cannot be used, or another run is using the folder.
@@ -90,4 +90,4 @@ def _make_acoustic_features(
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. What is finished is kept: the same command resumes from there.")
+    run(main, "Interrupted. Finished work is kept, and the same command resumes from there.")

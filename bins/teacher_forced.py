@@ -1,4 +1,4 @@
-"""Makes the data to fine-tune a vocoder on: recordings, and a FastSpeech2's mels that match them frame by frame."""
+"""Makes data for fine-tuning a vocoder: recordings, and a FastSpeech2's mels that match them frame by frame."""
 
 import sys
 from pathlib import Path
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Checks the flags and makes the data.
+    """Parses the flags and makes the data.
 
     Args:
-        argv: the command line; None: the program's own.
+        argv: command line; None: sys.argv.
     """
     setup_logging()
     run(
         lambda: make(TEACHER_FORCED.parse(__doc__, argv)),
-        "Interrupted. What is finished is kept: the same command resumes from there.",
+        "Interrupted. Finished work is kept, and the same command resumes from there.",
     )
 
 
@@ -44,7 +44,7 @@ def make(args: argparse.Namespace) -> None:
     """Makes what is missing or out of date in `<processed_dir>/<dataset>-<experiment>`.
 
     Raises:
-        UserError: the experiment, its features or the corpus cannot be used or do not fit together.
+        UserError: the experiment, its features or the corpus cannot be used, or do not match.
         ConfigError: --config or --set is wrong.
     """
     started = time.monotonic()
@@ -70,10 +70,10 @@ def make(args: argparse.Namespace) -> None:
 
 
 def check_fit(config: ExpConfig, experiment: "Experiment") -> None:
-    """Compares the acoustic model with the vocoder that is to be fine-tuned on its mels.
+    """Checks that the acoustic model matches the vocoder that is to be fine-tuned on its mels.
 
     Raises:
-        UserError: the configuration is no vocoder's, the model is a published one, or their mels differ.
+        UserError: the config is not of a vocoder, the acoustic model is a published one, or their mels differ.
     """
     if not isinstance(config.preprocess, VocoderPreprocessConfig):
         raise UserError(
@@ -106,10 +106,10 @@ def check_fit(config: ExpConfig, experiment: "Experiment") -> None:
 
 
 def check_data(experiment: "Experiment", data_dir: Path) -> None:
-    """Checks that these features are those that the model was trained on.
+    """Checks that the model was trained on these features.
 
     Raises:
-        UserError: they are missing, made by another version of the toolkit, or of something else.
+        UserError: the features are missing, from another version of the toolkit, or of another corpus.
     """
     if not data_dir.is_dir():
         raise UserError(

@@ -1,4 +1,4 @@
-"""Shows what a text becomes: normalized text, words with phones and where each came from, tokens of the model.
+"""Shows how a text is read: the normalized text, the phones of each word with their source, and the model's tokens.
 
 python bins/text.py "Dr. Smith read 3 books."
 python bins/text.py --file texts.txt --lexicon my_words.txt
@@ -18,14 +18,14 @@ from utils.program import Parser, run
 
 
 def main() -> None:
-    """Parses the command line and prints one block a text; exits with 2 where one can't be spoken, or a file read."""
+    """Prints one block per text; exits with 2 if a text cannot be spoken or a file cannot be read."""
     parser = Parser(
-        description="Show what a text becomes: normalized text, words, phones and the source of each, tokens."
+        description="Show how a text is read: normalized text, phones of each word with their source, tokens."
     )
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("text", nargs="?", help="the text")
-    given.add_argument("--file", metavar="PATH", help='a file of texts, one a line; "-" reads standard input')
-    parser.add_argument("--lexicon", metavar="PATH", help="lines of WORD PH PH ... that win over the dictionary")
+    given.add_argument("--file", metavar="PATH", help='a file with one text per line; "-" reads standard input')
+    parser.add_argument("--lexicon", metavar="PATH", help="lines WORD PH PH ..., which override the dictionary")
     options = parser.parse_args()
 
     failed = False
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def read_texts(text: str | None, path: str | None) -> Iterator[tuple[str, str]]:
-    """The texts, each with the place to name in an error; empty lines of a file are skipped."""
+    """Yields the texts, each with its position for error messages; empty lines of a file are skipped."""
     if text is not None:
         yield "", text
         return
@@ -58,7 +58,7 @@ def read_texts(text: str | None, path: str | None) -> Iterator[tuple[str, str]]:
 
 
 def describe(result: Pronunciation) -> str:
-    """A result as readable lines."""
+    """Formats a pronunciation for people."""
     width = max(len(word.text) for word in result.words)
     phones_width = max(len(" ".join(word.phones)) for word in result.words)
     lines = [f"text        {result.text}", f"normalized  {result.normalized}"]

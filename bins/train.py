@@ -23,11 +23,11 @@ from utils.program import run
 
 
 def main() -> None:
-    """Parses, checks the configuration and trains."""
+    """Parses the flags, loads the configuration and trains."""
     args = TRAIN.parse(__doc__)
     if args.num_workers is not None:
         args.set.append(f"train.num_workers={args.num_workers}")
-    config = load_config(args.config, args.set)  # before any heavy import, so that a typo is named at once
+    config = load_config(args.config, args.set)  # before any heavy import, so that a typo is reported at once
     if args.acoustic_dir is not None:
         if not config.dataset:
             raise UserError("dataset: empty; name the corpus that the mels were made of", exit_code=2)
@@ -51,14 +51,14 @@ def train(
     """Trains one experiment.
 
     Args:
-        config: the resolved configuration.
-        exp_name: the experiment's name, a plain folder name.
-        resume: from the newest checkpoint.
-        resume_from: this checkpoint folder.
-        start_from: if nothing is resumed, start from the weights in this folder.
+        config: the configuration.
+        exp_name: name of the experiment, usable as a folder name.
+        resume: continue from the newest checkpoint.
+        resume_from: continue from this checkpoint.
+        start_from: folder of the weights to start from, if no checkpoint is resumed.
 
     Raises:
-        UserError: no usable features, an experiment of this name exists, or the loss became NaN.
+        UserError: the features cannot be used, an experiment of this name exists, or the loss became NaN.
     """
     if exp_name in ("", ".", "..") or "/" in exp_name or "\\" in exp_name:
         raise UserError(f"--name {exp_name!r}: give a plain name, not a path (log_dir says where it goes)", exit_code=2)
@@ -90,10 +90,10 @@ def _train(
         check_same_model(config, checkpoint)
         check_same_data(data_dir, checkpoint, kept)
     elif first_process:
-        shutil.rmtree(exp_dir / "log", ignore_errors=True)  # of a run that was stopped before its first checkpoint
+        shutil.rmtree(exp_dir / "log", ignore_errors=True)  # left by a run that stopped before its first checkpoint
     trainer = make_trainer(config, exp_dir)
     trainer.setup(checkpoint, start_from)
-    if first_process:  # only now: what stops a training before it starts leaves no folder behind
+    if first_process:  # only now, so that a training that fails to start leaves no folder behind
         write_json(exp_dir / "args.json", portable(config))
         for name in kept:
             shutil.copyfile(data_dir / name, exp_dir / name)
@@ -103,4 +103,4 @@ def _train(
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. Go on from the last checkpoint with --resume.")
+    run(main, "Interrupted. Continue from the last checkpoint with --resume.")

@@ -1,4 +1,4 @@
-"""Recordings or mels -> a vocoder -> wav files, to hear what it can do. From a folder, or a split of a corpus."""
+"""Resynthesizes recordings or mels with a vocoder, to hear its quality: those of a folder, or a split of a corpus."""
 
 import sys
 from pathlib import Path
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from models.vocoder.resynthesis import Clip
 
 MELS = (".npy", ".safetensors")
-RECORDED = "-recorded.wav"  # of a split's clips, which are nowhere else as files
+RECORDED = "-recorded.wav"  # the clips of a split, which exist only in shards
 
 
 class Source(NamedTuple):
-    """A recording or mel to resynthesize, not read yet."""
+    """A recording or mel to resynthesize; it is read later."""
 
     utt_id: str
-    read: "Callable[[str], Clip]"  # from the file name that it gets; UserError where it cannot be used
+    read: "Callable[[str], Clip]"  # takes the name of the output; raises UserError if it cannot be used
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Checks the flags and makes the wavs.
+    """Parses the flags and resynthesizes.
 
     Args:
-        argv: the command line; None: the program's own.
+        argv: command line; None: sys.argv.
     """
     setup_logging()
-    run(lambda: vocode(VOCODE.parse(__doc__, argv)), "Interrupted; what is written is whole.")
+    run(lambda: vocode(VOCODE.parse(__doc__, argv)), "Interrupted. The files written so far are complete.")
 
 
 def vocode(args: argparse.Namespace) -> None:
-    """Makes the wavs that the flags ask for.
+    """Writes the wav files that the flags ask for.
 
     Raises:
         UserError: a flag, the recordings or the vocoder cannot be used.
@@ -77,7 +77,7 @@ def vocode(args: argparse.Namespace) -> None:
     sample_rate = int(vocoder.mel["sample_rate"])
     if split is None:
         if any(path.suffix.lower() in AUDIO_SUFFIXES for path in paths):
-            mel_settings(vocoder)  # so that a lack is one error, not one for each recording
+            mel_settings(vocoder)  # so that a missing setting is one error, not one per recording
         sources = [Source(path.stem, _file_reader(path, vocoder)) for path in paths]
     else:
         assert config is not None
@@ -125,10 +125,10 @@ def vocode(args: argparse.Namespace) -> None:
 
 
 def find_files(folder: Path) -> list[Path]:
-    """The recordings and mels of a folder, in order of their names.
+    """Lists the recordings and mels of a folder, sorted by name.
 
     Raises:
-        UserError: it cannot be read, or holds none.
+        UserError: the folder is missing, or has none.
     """
     if not folder.is_dir():
         raise UserError(f"--infer_dir {folder}: no such folder", 2)
@@ -150,10 +150,10 @@ def _file_reader(path: Path, vocoder: "Vocoder") -> "Callable[[str], Clip]":
 
 
 def read_recording(path: Path, vocoder: "Vocoder") -> "Tensor":
-    """One channel of float32 [N] at the vocoder's rate.
+    """Reads a recording as float32 [N], one channel, at the vocoder's sample rate.
 
     Raises:
-        UserError: the file is no recording, or too short.
+        UserError: the file is not a recording, or too short.
     """
     import torch
 
@@ -174,12 +174,12 @@ def read_recording(path: Path, vocoder: "Vocoder") -> "Tensor":
 
 
 def read_mel(path: Path, n_mel: int) -> "Tensor":
-    """A log-mel [T, n_mel] from .npy, or from .safetensors with one tensor or one that is named mel.
+    """Reads a log-mel [T, n_mel] from .npy, or from .safetensors with one tensor or one that is named mel.
 
-    A file that holds [n_mel, T], as other toolkits write it, is recognized by its shape and transposed.
+    A mel of shape [n_mel, T], as other toolkits write it, is transposed.
 
     Raises:
-        UserError: the file is damaged, or holds no such mel.
+        UserError: the file is damaged, or has no such mel.
     """
     import numpy as np
     import torch
@@ -213,7 +213,7 @@ def read_mel(path: Path, n_mel: int) -> "Tensor":
 
 
 def split_sources(folder: Path, split: str, mel: MelSettings) -> Iterator[Source]:
-    """The clips of a split that stage 1 made, or, with an acoustic model's mels, that fine-tuning is made from.
+    """Yields the clips of a split of a data folder; those for fine-tuning come with the acoustic model's mels.
 
     Raises:
         UserError: the split is missing, empty or damaged.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Speaks with the voice in egs/voice: sh egs/say.sh "Good morning." The wav goes to the folder `said` where you stand.
+# Speaks with the voice in egs/voice: sh egs/say.sh "Good morning." The wav goes to the folder `said` in the current folder.
 set -eu
 
 case ${1-} in

@@ -1,1 +1,1 @@
-"""The experiments of bins/benchmark.py, and the instruments they measure with."""
+"""The experiments of bins/benchmark.py, and their measuring tools."""

@@ -1,4 +1,4 @@
-"""FastSpeech 2's step as it is written first: what `bins/benchmark.py --baseline` compares with.
+"""A straightforward step of FastSpeech 2, the reference of `bins/benchmark.py --baseline`.
 
 Phones are repeated one by one, convolutions are the framework's alone, and a batch holds any utterances.
 """
@@ -22,7 +22,7 @@ from modules.length_regulator import LengthRegulator
 
 @contextmanager
 def baseline() -> Iterator[None]:
-    """Inside it, a trainer's step is the plain one; iterators of batches that begin inside it have no buckets."""
+    """Makes trainers run the straightforward step in a `with` block; batches that begin in it have no buckets."""
     with ExitStack() as stack:
         stack.enter_context(plain_convolutions())
         stack.enter_context(replaced(LengthRegulator, "forward", _phone_by_phone))
@@ -32,7 +32,7 @@ def baseline() -> Iterator[None]:
 
 @contextmanager
 def replaced(owner: type, name: str, method: Any) -> Iterator[None]:
-    """Inside it, a class has another method."""
+    """Replaces a method of a class in a `with` block."""
     original = getattr(owner, name)
     setattr(owner, name, method)
     try:
@@ -43,7 +43,7 @@ def replaced(owner: type, name: str, method: Any) -> Iterator[None]:
 
 @contextmanager
 def plain_convolutions() -> Iterator[None]:
-    """Inside it, convolutions over time are the framework's alone."""
+    """Makes convolutions over time use only PyTorch's algorithms in a `with` block."""
 
     def convolve(self: Conv1d, x: Tensor) -> Tensor:
         return nn.Conv1d.forward(self, x.contiguous().transpose(1, 2)).contiguous().transpose(1, 2)

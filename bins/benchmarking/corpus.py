@@ -1,4 +1,4 @@
-"""Corpora that bins/benchmark.py makes up: of the lengths that speech has, with random contents."""
+"""Random corpora for bins/benchmark.py, with the lengths of real speech."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lengths(NamedTuple):
 
 
 def corpus_lengths(config: ExpConfig, count: int) -> Lengths:
-    """Lengths of `count` utterances: those of the configured corpus where stage 1 has been there, else LJSpeech's.
+    """Returns the lengths of `count` utterances: of the configured corpus if stage 1 has run, else of LJSpeech.
 
     Raises:
         UserError: the corpus's manifest is damaged.
@@ -58,7 +58,7 @@ def corpus_lengths(config: ExpConfig, count: int) -> Lengths:
 
 
 def write_features(config: ExpConfig, seconds: np.ndarray, folder: Path) -> None:
-    """Writes what stage 1 would have left of utterances of these lengths, for the model of `config`.
+    """Writes a data folder as stage 1 would, with utterances of these lengths, for the model of `config`.
 
     Args:
         config: the experiment.
@@ -114,7 +114,7 @@ def _clip(audio: AudioConfig, rng: np.random.Generator, seconds: float) -> tuple
 
 
 def write_recordings(seconds: np.ndarray, sample_rate: int, root: Path) -> None:
-    """Writes a corpus in LJSpeech's layout, with TextGrids: harmonic tones that glide, under random words.
+    """Writes a corpus in LJSpeech's layout, with TextGrids: gliding harmonic tones with random words as text.
 
     Args:
         seconds: of each utterance, at least 1.

@@ -1,4 +1,4 @@
-"""The speed of stage 3: each network alone, and a sentence from its text to its waveform."""
+"""Measures the speed of stage 3: of each network, and from the text of a sentence to its waveform."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SENTENCE = (
 
 
 def inference(config: ExpConfig, options: Options) -> Iterator[Record]:
-    """The network alone, with random weights: mels from phones of known durations, or audio from mels.
+    """Measures one network with random weights: from phones with known durations to mels, or from mels to audio.
 
     Batches hold utterances of similar lengths, as the synthesizer forms them.
 
@@ -98,7 +98,7 @@ def inference(config: ExpConfig, options: Options) -> Iterator[Record]:
 
 
 def speech(config: ExpConfig, options: Options) -> Iterator[Record]:
-    """One sentence from its text to a waveform in the host's memory: front end, FastSpeech2, HiFi-GAN V1.
+    """Measures a sentence from its text to a waveform in the host's memory: front end, FastSpeech2, HiFi-GAN V1.
 
     The networks have random weights, but that each phone lasts 6 frames.
 
@@ -145,7 +145,7 @@ def speech(config: ExpConfig, options: Options) -> Iterator[Record]:
 
 
 def _mels_from_phones(config: ExpConfig, device: torch.device) -> tuple[Callable[[Tensor], object], torch.dtype]:
-    """FastSpeech 2 from phones to a mel, given numbers of frames [B]."""
+    """Returns FastSpeech 2 as a function of the numbers of frames [B]."""
     model = untrained_acoustic_model(config.model, config.preprocess.n_mel, device)
 
     @torch.inference_mode()
@@ -160,7 +160,7 @@ def _mels_from_phones(config: ExpConfig, device: torch.device) -> tuple[Callable
 
 
 def _audio_from_mels(config: ExpConfig, device: torch.device) -> tuple[Callable[[Tensor], object], torch.dtype]:
-    """A vocoder from mels to audio, given numbers of frames [B]."""
+    """Returns a vocoder as a function of the numbers of frames [B]."""
     n_mel = config.preprocess.n_mel
     vocoder = untrained_vocoder(config, device)
 

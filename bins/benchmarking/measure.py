@@ -1,4 +1,4 @@
-"""The instruments of bins/benchmark.py: sections of time, memory, the rate of matrix products, operations, kernels."""
+"""Measures time per section, memory, operations and kernels, and the speed of matrix products."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Sections:
         self._events.append((name, start, end))
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed."""
+        """Wraps a function so that its calls are timed."""
 
         def timed(*arguments: Any, **keywords: Any) -> Any:
             with self.section(name):
@@ -69,7 +69,7 @@ class Sections:
         return timed
 
     def totals(self) -> dict[str, float]:
-        """Seconds of each section; waits for the device."""
+        """Returns the seconds of each section; waits for the device."""
         synchronize(self.device)
         for name, start, end in self._events:
             self._add(name, start.elapsed_time(end) / 1000)
@@ -77,7 +77,7 @@ class Sections:
         return dict(self._seconds)
 
     def reset(self) -> None:
-        """Forgets what was measured."""
+        """Resets all sections."""
         self._seconds.clear()
         self._events.clear()
 
@@ -86,13 +86,13 @@ class Sections:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done all that it was given."""
+    """Waits until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_memory(device: torch.device, graphs: bool = False) -> float:
-    """GiB: on a GPU what torch had allocated at most, else the most that this process held, from its start on.
+    """Returns the peak memory in GiB: allocated by torch on a GPU, else of this process since its start.
 
     Args:
         device: where the work was done.
@@ -106,7 +106,7 @@ def peak_memory(device: torch.device, graphs: bool = False) -> float:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of a large matrix product, the best of some: what this device can do at most."""
+    """Returns the operations per second of a large matrix product, the best of several, as the limit of this device."""
     size, repeats = (8192, 10) if device.type == "cuda" else (1024, 3)
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = float("inf")
@@ -122,7 +122,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 @contextmanager
 def counting_operations() -> Iterator[FlopCounterMode]:
-    """Counts the operations of products and convolutions as a model defines them, whatever algorithm does them."""
+    """Counts the operations of matrix products and convolutions by definition, whatever the algorithm."""
     with plain_convolutions(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         yield counter
 
@@ -151,13 +151,13 @@ def write_kernels(step: Callable[[], object], path: Path) -> None:
 
 
 def machine(device: torch.device, dtype: torch.dtype) -> Record:
-    """The fields of a record that name the machine."""
+    """Returns the fields of a record that describe the machine."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {"device": name, "threads": torch.get_num_threads(), "dtype": str(dtype).removeprefix("torch.")}
 
 
 def processor() -> str:
-    """The model name of the CPU."""
+    """Returns the model name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -167,5 +167,5 @@ def processor() -> str:
 
 
 def rounded(value: float) -> float:
-    """A measurement to its significant digits: four below 1,000, a whole number above."""
+    """Rounds a measurement: to four digits below 1,000, to a whole number above."""
     return round(value) if value >= 1000 else float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""The speed of stage 1: features from recordings, and the aligner."""
+"""Measures the speed of stage 1: features from recordings, and the aligner."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from utils.jsonl import read_json, read_jsonl
 
 
 def preprocessing(config: ExpConfig, options: Options) -> Iterator[Record]:
-    """Stage 1 from recordings to finished features, in a folder that is deleted afterwards.
+    """Measures stage 1 from recordings to finished features, in a folder that is deleted afterwards.
 
     Raises:
         UserError: the corpus is missing (`options.real`).
@@ -61,7 +61,7 @@ def preprocessing(config: ExpConfig, options: Options) -> Iterator[Record]:
 
 
 def alignment(config: ExpConfig, options: Options) -> Iterator[Record]:
-    """The aligner on random mels: the steps of its training, then one pass over the corpus that aligns it.
+    """Measures the aligner on random mels: training steps, then one pass that aligns the corpus.
 
     Yields:
         A record of the training, and one of the pass.
@@ -101,7 +101,7 @@ def alignment(config: ExpConfig, options: Options) -> Iterator[Record]:
 
 
 def _records(manifest: Path, config: ExpConfig) -> list[dict]:
-    """The aligner's records of a random corpus: words of five phones."""
+    """Returns the aligner's records of a random corpus with words of five phones."""
     records = []
     for row in read_jsonl(manifest):
         count = sum(not (is_mark(phone) or is_pause(phone)) for phone in row["phones"])

@@ -1,4 +1,4 @@
-"""The whole table: many experiments, the most important first, until the time is up.
+"""Runs many experiments, the most important first, until the time is up, and writes a table.
 
 Experiments run in a process of their own, one after the other: imports and random features are then paid for once. If
 one dies or exceeds its time, a new process continues with the next, and the table says so.
@@ -41,20 +41,20 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Unique within a suite."""
+        """Name of the experiment, unique in a suite."""
         recipe = Path(self.config).parent.name
         values = (setting.partition("=")[2].strip('"') for setting in self.overrides)
         return "-".join([self.what, recipe, *values])
 
     @property
     def settings(self) -> str:
-        """The overrides that have no column of their own in the table."""
+        """Returns the overrides that have no column in the table."""
         own_columns = ("train.batch_size=", "train.compile=")
         return " ".join(setting for setting in self.overrides if not setting.startswith(own_columns))
 
 
 def entries(on_gpu: bool) -> list[Entry]:
-    """The experiments, the most important first."""
+    """Returns the experiments, the most important first."""
 
     def train(config: str, batch_size: int, compiled: str, steps: int, kernels: bool = False) -> Entry:
         overrides = (f"train.batch_size={batch_size}", f"train.compile={compiled}")
@@ -106,7 +106,7 @@ def entries(on_gpu: bool) -> list[Entry]:
 
 
 class Outcome(NamedTuple):
-    """The end of an experiment."""
+    """The result of an experiment, or the reason why there is none."""
 
     name: str
     records: list[Record]
@@ -144,7 +144,7 @@ def run_suite(folder: Path, on_gpu: bool, budget: float, chosen: Sequence[Entry]
 
 
 def table(about: Record, results: Sequence[Record], failures: Mapping[str, str]) -> str:
-    """The results as a page of Markdown."""
+    """Renders the results as Markdown."""
     lines = [f"# {about['device']}, {about['date']}", ""]
     lines += [f"- {name}: {value}" for name, value in about.items() if name not in ("device", "date")]
     lines += ["", "| experiment | batch | compile | precision | ms | speed | padding | GiB | of matmul |"]
@@ -169,7 +169,7 @@ def table(about: Record, results: Sequence[Record], failures: Mapping[str, str])
 
 
 def _outcomes(folder: Path, chosen: Sequence[Entry], deadline: float) -> Iterator[Outcome]:
-    """Each experiment's outcome as it comes; what does not begin before the deadline is left out."""
+    """Yields the outcome of each experiment; those that would begin after the deadline are left out."""
     context = multiprocessing.get_context("spawn")
     left = list(chosen)
     while left and time.monotonic() < deadline:
@@ -195,7 +195,7 @@ def _outcomes(folder: Path, chosen: Sequence[Entry], deadline: float) -> Iterato
 
 
 def _receive(connection: Connection, seconds: float) -> Outcome | None:
-    """The next outcome; None where the process died or the time passed."""
+    """Returns the next outcome; None if the process died or the time is up."""
     try:
         return connection.recv() if connection.poll(seconds) else None
     except EOFError:
@@ -203,7 +203,7 @@ def _receive(connection: Connection, seconds: float) -> Outcome | None:
 
 
 def _work(connection: Connection, folder: Path, chosen: Sequence[Entry], deadline: float) -> None:
-    """The process that measures: sends an Outcome for each experiment."""
+    """Runs the experiments in a separate process, and sends an Outcome for each."""
     import contextlib
     import os
     import tempfile
@@ -237,7 +237,7 @@ def _work(connection: Connection, folder: Path, chosen: Sequence[Entry], deadlin
 
 
 def _show(folder: Path, entry: Entry, problem: Exception) -> None:
-    """Leaves the traceback beside the table."""
+    """Writes the traceback to a file beside the table."""
     import traceback
 
     (folder / "failures").mkdir(exist_ok=True)
@@ -264,7 +264,7 @@ def run_experiment(entry: Entry, options: Options) -> Iterator[Record]:
 
 
 def _clean_up() -> None:
-    """Forgets the last experiment: accelerate's state, compiled code, memory."""
+    """Clears the state of the last experiment: accelerate, compiled code, memory."""
     import torch
     from accelerate.state import AcceleratorState, GradientState
 
@@ -278,7 +278,7 @@ def _clean_up() -> None:
 
 
 def _about(on_gpu: bool) -> Record:
-    """The machine and the versions that the figures belong to."""
+    """Returns the machine and the versions that the figures were measured with."""
     import torch
 
     about: Record = {"device": processor(), "date": datetime.date.today().isoformat()}
@@ -292,7 +292,7 @@ def _about(on_gpu: bool) -> Record:
 
 
 def _output(command: Sequence[str]) -> str:
-    """The output of a command; empty if it fails."""
+    """Returns the output of a command; empty if it fails."""
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -300,5 +300,5 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _slug(name: str) -> str:
-    """A name for a file."""
+    """Converts a name to a file name."""
     return "-".join("".join(c.lower() if c.isalnum() else " " for c in name).split())

@@ -1,4 +1,4 @@
-"""The speed of stage 2: the trainer's own steps."""
+"""Measures the speed of stage 2, with the steps of the trainer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UTTERANCES = 1024  # of a random corpus, at least
 
 
 class Run(NamedTuple):
-    """Steps of one kind, measured."""
+    """The measurements of steps of one kind."""
 
     steps: int
     seconds: float
@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
 
 def training(config: ExpConfig, options: Options) -> Iterator[Record]:
-    """Steps of stage 2's trainer, with its data, loss, clipping and optimizer, but no log and no validation.
+    """Measures steps of stage 2's trainer, with data, loss, clipping and optimizer, without logs and validation.
 
     Yields:
         A record; with `options.baseline` first that of the baseline, then that of the trainer's own steps on the same
@@ -69,7 +69,7 @@ def training(config: ExpConfig, options: Options) -> Iterator[Record]:
 
 
 def measure_training(trainer: Trainer, options: Options, *first: Record) -> Iterator[Record]:
-    """Records of a trainer that has just been built.
+    """Measures a new trainer.
 
     Args:
         trainer: its data are ready.
@@ -119,10 +119,10 @@ def measure_training(trainer: Trainer, options: Options, *first: Record) -> Iter
 
 
 class Stepper:
-    """Runs a trainer's own steps, one at a time, and measures them."""
+    """Runs the steps of a trainer one at a time, and measures them."""
 
     def __init__(self, trainer: Trainer) -> None:
-        """Puts stopwatches around the parts of a step.
+        """Wraps the parts of a step with timers.
 
         Args:
             trainer: changed in place.
@@ -143,11 +143,11 @@ class Stepper:
             optimizer.zero_grad = sections.around("optimizer", optimizer.zero_grad)  # type: ignore[method-assign]
 
     def one(self) -> None:
-        """One step, not measured."""
+        """Runs a step without measuring it."""
         self._step(self._steps())
 
     def operations(self) -> float:
-        """Operations per padded unit, counted in one uncompiled step."""
+        """Returns the operations per padded unit, counted in one uncompiled step."""
         graphs, self.trainer.run_step.graphs = self.trainer.run_step.graphs, None
         with set_stance("force_eager"), counting_operations() as counter:
             padded = self._step(self._steps())[1]
@@ -191,7 +191,7 @@ class Stepper:
         return Run(count, seconds, sum(s[0] for s in sizes), sum(s[1] for s in sizes), {**order, **totals})
 
     def _step(self, stream: Iterator[None]) -> tuple[float, float]:
-        """One step; returns its size without and with padding."""
+        """Runs a step; returns its size without and with padding."""
         window = self.trainer.window
         real, padded = window.real, window.padded
         next(stream)
@@ -215,7 +215,7 @@ class Stepper:
 
 @contextmanager
 def _features(config: ExpConfig, options: Options) -> Iterator[tuple[ExpConfig, str]]:
-    """The configuration to train with, and the source of its data; random features are deleted afterwards."""
+    """Yields the configuration to train with and the source of its data; deletes random features afterwards."""
     if options.real:
         from processors.stage1.lock import check_features
 

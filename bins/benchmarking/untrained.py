@@ -1,4 +1,4 @@
-"""Models with random weights, to measure how fast they are."""
+"""Builds models with random weights, to measure their speed."""
 
 import math
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from text.symbols import SYMBOLS
 
 
 def untrained_acoustic_model(config: FastSpeech2Config, n_mel: int, device: torch.device) -> FastSpeech2:
-    """FastSpeech 2 of one speaker, ready to speak; where it predicts durations, every phone lasts 6 frames."""
+    """Builds a FastSpeech 2 with one speaker for inference; every predicted duration is 6 frames."""
     stats = FeatureStats(200.0, 50.0, -2.0, 5.0, 40.0, 20.0, -2.0, 5.0)
     model = FastSpeech2(config, len(SYMBOLS), n_mel, 1, stats).to(device).eval()
     duration = model.variance_adaptor.duration_predictor.linear
@@ -29,7 +29,7 @@ def untrained_acoustic_model(config: FastSpeech2Config, n_mel: int, device: torc
 
 
 def untrained_vocoder(config: ExpConfig, device: torch.device) -> Vocoder:
-    """The vocoder of an experiment, in the precision in which `load_vocoder` would load it."""
+    """Builds the vocoder of a config, with the precision that `load_vocoder` would use."""
     mel = config.preprocess.mel
     if isinstance(config.model, SourceFilterConfig):
         source_filter = SourceFilterGenerator(mel, **asdict(config.model.generator)).to(device).eval()

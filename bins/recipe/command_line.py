@@ -1,4 +1,4 @@
-"""Reads command lines by declared flags: a program's with argparse, a recipe's with the recipes' own messages.
+"""Parses command lines with declared flags: of programs with argparse, of recipes with messages that suggest flags.
 
 Only the standard library is imported: a recipe names a typo at once, and even before anything is installed.
 """
@@ -38,7 +38,7 @@ class Program(NamedTuple):
     gpus: str = "one"  # how many of the GPUs of --gpu it uses: none, one or all
 
     def parse(self, description: str | None, argv: Sequence[str] | None = None) -> argparse.Namespace:
-        """Reads and checks the program's own command line.
+        """Parses and checks the command line of the program.
 
         Args:
             description: for --help.
@@ -64,7 +64,7 @@ class Program(NamedTuple):
         return args
 
     def words(self, given: argparse.Namespace) -> list[str]:
-        """The words that start the program with those of its flags that are given."""
+        """Returns the words that start the program, with the given flags that it has."""
         words = [self.path]
         for flag in self.flags:
             value, name = getattr(given, flag.name), f"--{flag.passed_as or flag.name}"
@@ -74,7 +74,7 @@ class Program(NamedTuple):
 
 
 def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | None) -> argparse.Namespace:
-    """Reads a recipe's command line. Unlike argparse, it takes "-5" or "--" as a value: any word but a known flag.
+    """Parses the command line of a recipe. Unlike argparse, it accepts "-5" or "--" as a value: all but known flags.
 
     Args:
         words: the command line.
@@ -119,7 +119,7 @@ def read_flags(words: Sequence[str], flags: Mapping[str, Flag], folder: Path | N
 
 
 def _suggestion(typed: str, names: list[str]) -> str:
-    """The end of the message about an unknown flag: a flag that contains what was typed, or is spelled like it."""
+    """Returns a suggestion for an unknown flag: a flag that contains the word, or has a similar spelling."""
     from difflib import get_close_matches
 
     word = typed.lstrip("-")

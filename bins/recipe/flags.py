@@ -1,4 +1,4 @@
-"""The flags of the recipes and of the programs that they start, and the rules about them, each written once."""
+"""Declares the flags of the recipes and of the programs that they start, and checks their combinations."""
 
 import argparse
 
@@ -42,7 +42,7 @@ EXPERIMENT = Flag("infer_expt_dir", "DIR", "the experiment, or one checkpoint in
 OUTPUT_DIR = Flag("infer_output_dir", "DIR", "where the wav files go", unset="the folder result in the experiment")
 MODE = Flag("infer_mode", "MODE", "single: one text; batch: those of a data set or a file", choices=("single", "batch"))
 TEXT = Flag("infer_text", "TEXT", "the text to speak (single)")
-TEXT_FILE = Flag("infer_file", "FILE", "texts to speak, a line each: TEXT, or ID|TEXT")
+TEXT_FILE = Flag("infer_file", "FILE", "texts to speak, one per line: TEXT, or ID|TEXT")
 DATASET = Flag("infer_dataset", "NAME", "the data set to speak from (batch)")
 TESTING_SET = Flag(
     "infer_testing_set",
@@ -56,7 +56,9 @@ SPEAKER = Flag(
     "the voice of a model with several",
     unset="none; needed for a model with several, but in batch from a data set",
 )
-VOCODER_DIR = Flag("vocoder_dir", "DIR", "the vocoder that makes the sound", unset="Griffin-Lim, without a network")
+VOCODER_DIR = Flag(
+    "vocoder_dir", "DIR", "the vocoder that turns the mel into sound", unset="Griffin-Lim, without a network"
+)
 PITCH = Flag("pitch_control", "FACTOR", "scales the pitch", default="1.0")
 ENERGY = Flag("energy_control", "FACTOR", "scales the energy", default="1.0")
 DURATION = Flag("duration_control", "FACTOR", "scales the durations: 2.0 is half as fast", default="1.0")
@@ -75,7 +77,7 @@ def check_workers(args: argparse.Namespace) -> None:
     """Checks the combination of flags.
 
     Raises:
-        UserError: stage 1 would have no process to work in.
+        UserError: stage 1 would have no worker process.
     """
     if args.num_workers is not None and args.num_workers < 1:
         raise UserError(f"--num_workers: must be at least 1, got {args.num_workers}", 2)
@@ -95,7 +97,7 @@ def check_start(args: argparse.Namespace) -> None:
     """Checks the combination of flags.
 
     Raises:
-        UserError: the stage finetune has nothing to start or to continue from.
+        UserError: the stage finetune has no weights to start from and no run to continue.
     """
     if args.resume_from_ckpt_path is None and not args.resume:
         raise UserError("stage finetune needs --resume_from_ckpt_path", 2)
@@ -105,7 +107,7 @@ def check_texts(args: argparse.Namespace) -> None:
     """Checks the combination of flags.
 
     Raises:
-        UserError: it is not clear what to speak.
+        UserError: no text is given, or flags contradict each other.
     """
     if args.infer_text is not None and args.infer_file is not None:
         raise UserError("--infer_text and --infer_file exclude each other", 2)
@@ -124,7 +126,7 @@ def check_recordings(args: argparse.Namespace) -> None:
     """Checks the combination of flags.
 
     Raises:
-        UserError: it is not clear what a vocoder is to speak.
+        UserError: no recordings are given.
     """
     _need(args, *(("infer_dir",) if args.infer_mode == "folder" else ("infer_dataset", "infer_testing_set", "config")))
 

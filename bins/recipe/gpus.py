@@ -9,7 +9,7 @@ from utils.errors import UserError
 
 @functools.cache
 def choose_gpus(wanted: str | None) -> int:
-    """Settles, once, the GPUs that the programs of this run see; says so if they run on the CPU.
+    """Sets the GPUs that are visible to the programs of this run; logs if they run on the CPU.
 
     Args:
         wanted: the value of --gpu; None: CUDA_VISIBLE_DEVICES, or else the first GPU.

@@ -33,12 +33,12 @@ KINDS = {
 
 
 class Recipe:
-    """A recipe and how it is called.
+    """A recipe and its command line.
 
     Attributes:
         stages: each with its programs, in order.
-        flags: all that the recipe has, by name.
-        given: their values.
+        flags: all flags of the recipe, by name.
+        given: the values of the flags.
         plan: the stages to run.
     """
 
@@ -62,18 +62,18 @@ class Recipe:
         self.flags = declared | {"config": flags.CONFIG._replace(default=str(self.config))}
 
     def help(self) -> str:
-        """The comment at the top of run.sh, and every flag."""
+        """Returns the comment at the top of run.sh, and a description of every flag."""
         lines = self.path.read_text(encoding="utf-8").splitlines()[1:]
         text = [line[2:] for line in takewhile(lambda line: line.startswith("#"), lines)]
         text += ["", "Flags (--flag VALUE or --flag=VALUE):"]
         for flag in self.flags.values():
             typed = (f"-{flag.letter}, " if flag.letter else "") + f"--{flag.name} {flag.value}"
             text += [f"  {typed:<31} {flag.meaning}", f"{'':34}(default: {flag.default or flag.unset})"]
-        text += ["", "Relative paths in flags start where you stand; those in the configuration and in --set at the "]
-        return "\n".join(text) + "repository."
+        text += ["", "Relative paths in flags are relative to your current folder; those in the configuration and in"]
+        return "\n".join(text) + " --set to the repository."
 
     def read(self, words: Sequence[str]) -> None:
-        """Reads the flags, and checks all that the stages need before the first one starts.
+        """Parses the flags, and checks what all stages need before the first one starts.
 
         Raises:
             UserError: a flag is unknown, wrong or missing.
@@ -88,17 +88,19 @@ class Recipe:
         if not self.plan:
             raise UserError(f"--stop_stage {given.stop_stage} comes before --stage {given.stage}")
         if "finetune" in self.plan[1:]:
-            raise UserError("stage finetune runs alone, with a --name of its own: --stage finetune")
+            raise UserError("stage finetune runs alone, with a separate --name: --stage finetune")
         for stage in self.plan:
             self.check(stage)
-        if given.stage == "finetune":  # from the weights alone; --resume continues from its own checkpoint
+        if (
+            given.stage == "finetune"
+        ):  # starts from weights only; --resume continues from a checkpoint of the fine-tuning
             given.resume_type = "finetune" if given.resume_from_ckpt_path else None
 
     def check(self, stage: str) -> None:
         """Checks what a stage needs.
 
         Raises:
-            UserError: a flag is missing, a folder is not there, or two flags contradict each other.
+            UserError: a flag or a folder is missing, or two flags contradict each other.
         """
         programs = self.stages[stage]
         required = {flag.name for program in programs for flag in program.required}
@@ -120,7 +122,7 @@ class Recipe:
             UserError: --gpu is wrong.
             ConfigError: the configuration is wrong.
         """
-        next_step = self.next_step()  # first: the configuration may be edited while the stages run
+        next_step = self.next_step()  # before the stages, because the configuration may be edited while they run
         for stage in self.plan:
             if len(self.plan) > 1:
                 print(f"\n=== Stage {stage}", flush=True)
@@ -135,10 +137,10 @@ class Recipe:
             print(f"\n{next_step}")
 
     def start(self, program: Program) -> None:
-        """Runs a program with those of its flags that are given.
+        """Runs a program with the given flags that it has.
 
         Raises:
-            SystemExit: it failed; with its exit status, as a shell gives it.
+            SystemExit: the program failed; with its exit status, as a shell reports it.
             UserError: --gpu is wrong.
         """
         gpus = choose_gpus(self.given.gpu) if program.gpus != "none" else 0
@@ -150,14 +152,14 @@ class Recipe:
         with subprocess.Popen([sys.executable, *command]) as process:
             before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
             while process.returncode is None:
-                with suppress(KeyboardInterrupt):  # Ctrl-C reached the program as well, which ends in its own way
+                with suppress(KeyboardInterrupt):  # Ctrl-C also reached the program, which ends by itself
                     process.wait()
             signal.signal(signal.SIGTERM, before)
         if process.returncode:
             sys.exit(process.returncode if process.returncode > 0 else 128 - process.returncode)
 
     def next_step(self) -> str:
-        """The message after the last stage.
+        """Returns the message that follows the last stage.
 
         Raises:
             ConfigError: the configuration is wrong.
@@ -166,13 +168,13 @@ class Recipe:
         if last == "3":
             return ""
         if last == "1":
-            shared = flags.PREPROCESS.words(given)[2:]  # what follows the program and --config
+            shared = flags.PREPROCESS.words(given)[2:]  # the words after the program and --config
             return self.next_command(*shared, stage="2", name=given.name or f"my-{self.kind}")
 
         from config.load import load_config
 
         config = load_config(given.config, given.set)
-        log_dir = config.log_dir if self.folder == ROOT else ROOT / config.log_dir  # as it can be typed in a flag
+        log_dir = config.log_dir if self.folder == ROOT else ROOT / config.log_dir  # as the user can type it in a flag
         experiment = str(Path(log_dir) / given.name)
         if last == "finetune":
             return f"The voice of {given.acoustic_dir} now speaks through it: --vocoder_dir {experiment}"
@@ -184,7 +186,7 @@ class Recipe:
         return self.next_command(**speak, infer_mode="single", infer_text=text, vocoder_dir=given.vocoder_dir)
 
     def next_command(self, *words: str, **values: object) -> str:
-        """Says to type this recipe with these flags, and with what all stages of a run share."""
+        """Returns a message with the next command: these flags, and those that all stages of a run share."""
         typed = [word for name, value in values.items() if value for word in (f"--{name}", str(value))]
         config = ["--config", str(self.given.config)] if self.given.config != self.config else []
         gpu = ["--gpu", self.given.gpu] if self.given.gpu else []
@@ -192,7 +194,7 @@ class Recipe:
 
 
 def main() -> None:
-    """Reads the command line and runs the recipe."""
+    """Parses the command line and runs the recipe."""
     kind, script, *words = sys.argv[1:]
     recipe = Recipe(kind, script)
     if {"-h", "--help"} & set(words):
