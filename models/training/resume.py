@@ -1,15 +1,26 @@
 """Choice of the checkpoint that training resumes from, and checks that it fits the experiment."""
 
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils.other import load
 
 from config.load import to_dict
 from config.schema import PATH_KEYS, ExpConfig
-from utils.checkpoint import checkpoint_name, list_checkpoints
+from utils.checkpoint import checkpoint_name, list_checkpoints, read_weights
 from utils.errors import UserError
 from utils.jsonl import read_json
 from utils.logging import logger
+
+POSITION = "position.json"  # in a checkpoint: the position of training
+_OLD_POSITION = "custom_checkpoint_0.pkl"  # the same, in checkpoints of earlier versions
 
 
 def find_resume_point(
@@ -72,7 +83,50 @@ def find_resume_point(
 
 
 def _missing_files(checkpoint: Path, files: Sequence[str]) -> list[str]:
-    return [name for name in files if not (checkpoint / name).is_file()]
+    missing = [name for name in files if not (checkpoint / name).is_file()]
+    return [name for name in missing if name != POSITION or not (checkpoint / _OLD_POSITION).is_file()]
+
+
+def read_position(checkpoint: Path) -> dict[str, Any]:
+    """Reads the position of training from a checkpoint. Nothing is unpickled that could run code.
+
+    Raises:
+        UserError: the file is missing, damaged, or has objects other than plain data.
+    """
+    if (checkpoint / POSITION).is_file():
+        position: dict[str, Any] = read_json(checkpoint / POSITION)
+        return position
+    return read_weights(checkpoint / _OLD_POSITION)
+
+
+def check_random_state(checkpoint: Path, process: int) -> None:
+    """Restores the random state of a process from a checkpoint, as accelerate does, but fails if it is damaged.
+
+    Accelerate ignores a damaged file, and training would continue differently.
+
+    Raises:
+        Exception: the file is damaged; the type depends on the damage.
+    """
+    path = checkpoint / f"random_states_{process}.pkl"
+    if not path.is_file():
+        return  # the checkpoint was saved by fewer processes
+    states = load(path)  # plain data and NumPy arrays
+    random.setstate(states["random_state"])
+    np.random.set_state(states["numpy_random_seed"])
+    torch.set_rng_state(states["torch_manual_seed"])
+
+
+@contextmanager
+def without_position(checkpoint: Path) -> Iterator[Path]:
+    """Yields a folder with the files of a checkpoint, without the pickle that accelerate would load and run."""
+    if not any(checkpoint.glob("custom_checkpoint_*.pkl")):
+        yield checkpoint
+        return
+    with TemporaryDirectory() as folder:
+        for path in checkpoint.iterdir():
+            if not path.name.startswith("custom_checkpoint_"):
+                (Path(folder) / path.name).symlink_to(path.resolve())
+        yield Path(folder)
 
 
 def portable(config: ExpConfig) -> dict[str, object]:

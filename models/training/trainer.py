@@ -20,10 +20,12 @@ from models.training.crops import CropSampler
 from models.training.loading import resolve_precision
 from models.training.messages import not_finite, out_of_memory, start_lines, step_line
 from models.training.resident import ResidentLoader
+from models.training.resume import POSITION, check_random_state, read_position, without_position
 from models.training.steps import StepRunner
 from models.training.window import BatchSize, Sums, Window
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
 from utils.errors import UserError
+from utils.jsonl import write_json
 from utils.logging import logger
 
 
@@ -54,7 +56,7 @@ class Trainer:
     checkpoint_files: tuple[str, ...] = (
         "model.safetensors",
         "optimizer.bin",
-        "custom_checkpoint_0.pkl",
+        POSITION,
         "random_states_0.pkl",
     )
 
@@ -80,7 +82,6 @@ class Trainer:
         set_seed(train.random_seed, device_specific=True)  # each process has different dropout
         self.step, self.epoch, self.step_in_epoch = 0, 0, 0
         self.best_loss = float("inf")
-        self.accelerator.register_for_checkpointing(self)
         self.run_step = StepRunner(train.compile, self.accelerator)
         self.window = Window(self.accelerator.device)
         self.writer: SummaryWriter | None = None
@@ -270,7 +271,16 @@ class Trainer:
         return {**position, "order": self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the position, or the start of the epoch if the batches are no longer the same."""
+        """Restores the position, or the start of the epoch if the batches are no longer the same.
+
+        Raises:
+            ValueError: the position has missing or impossible values.
+        """
+        counters = [state.get(name) for name in ("step", "epoch", "step_in_epoch")]
+        if not all(type(count) is int and count >= 0 for count in counters):
+            raise ValueError(f"step, epoch and step_in_epoch must be whole numbers, got {counters}")
+        if type(state.get("best_loss")) is not float or not isinstance(state.get("order"), dict):
+            raise ValueError("best_loss must be a number, and order an object")
         for name in ("step", "epoch", "step_in_epoch", "best_loss"):
             setattr(self, name, state[name])
         order = self._order()
@@ -290,7 +300,11 @@ class Trainer:
 
     def _load(self, checkpoint: Path) -> None:
         try:
-            self.accelerator.load_state(str(checkpoint))
+            position = read_position(checkpoint)
+            check_random_state(checkpoint, self.accelerator.process_index)
+            with without_position(checkpoint) as folder:
+                self.accelerator.load_state(str(folder))
+            self.load_state_dict(position)
             self.load_more(checkpoint)
         except Exception as error:  # torch, safetensors and accelerate raise different errors for a damaged file
             reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -388,6 +402,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()  # save_state does not wait for the other processes
         if self.accelerator.is_main_process:
             self.save_more(temporary)
+            write_json(temporary / POSITION, self.state_dict())
             temporary.rename(final)
             prune_checkpoints(folder, self.config.train.keep_last)
             logger.info("saved %s", final)
