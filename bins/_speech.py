@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from utils.errors import UserError
 from utils.logging import logger
-from utils.output_names import OutputNames
+from utils.output_names import OutputNames, publish
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ def make_output_dir(folder: Path) -> Path:
 
 def write_all(
     speeches: Iterable[SpokenT], output_dir: Path, sample_rate: int, total: int, unit: str = "texts"
-) -> tuple[float, SpokenT]:
+) -> tuple[float, SpokenT, Path]:
     """Writes the wav of each utterance as soon as it is computed.
 
     Args:
@@ -55,7 +55,7 @@ def write_all(
         unit: their name in messages, plural.
 
     Returns:
-        The duration of the audio in seconds, and the last utterance.
+        The duration of the audio in seconds, the last utterance, and its file.
 
     Raises:
         UserError: a file cannot be written, or no utterance could be used.
@@ -65,8 +65,7 @@ def write_all(
     seconds, count, speech = 0.0, 0, None
     with Progress(total, unit, "speech") if total > 1 else nullcontext() as progress:
         for speech in speeches:
-            path = output_dir / f"{speech.utt_id}.wav"
-            write_speech(path, speech.wav, sample_rate)
+            path = write_speech(output_dir / f"{speech.utt_id}.wav", speech.wav, sample_rate)
             seconds += len(speech.wav) / sample_rate
             count += 1
             if progress is not None:
@@ -76,16 +75,19 @@ def write_all(
     logger.info("wrote %s", path if total == 1 else f"{count} wav files to {output_dir}")
     if count < total:
         logger.warning("%d of %d %s could not be used: see the warnings above", total - count, total, unit)
-    return seconds, speech
+    return seconds, speech, path
 
 
-def write_speech(path: Path, wav: "np.ndarray", sample_rate: int) -> None:
+def write_speech(path: Path, wav: "np.ndarray", sample_rate: int) -> Path:
     """Writes one wav atomically, as 16-bit PCM; peaks above full scale are scaled down, with a warning.
 
     Args:
         path: the wav file.
         wav: float32 [N], at least one sample.
         sample_rate: Hz.
+
+    Returns:
+        The file; it has another name if another program has taken `path` meanwhile.
 
     Raises:
         UserError: the file cannot be written.
@@ -99,11 +101,14 @@ def write_speech(path: Path, wav: "np.ndarray", sample_rate: int) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         write_wav(temporary, wav, sample_rate)
-        temporary.replace(path)
+        final = publish(temporary, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
+    if final != path:
+        logger.info("another program has written %s meanwhile: this one is %s", path.name, final.name)
+    return final
 
 
 def tell_renamed(names: OutputNames) -> None:

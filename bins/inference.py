@@ -74,13 +74,13 @@ def infer(args: argparse.Namespace) -> None:
         Script(names.take(r.utt_id), spoken, i) for r, spoken, i in zip(requests, pieces, ids, strict=True) if spoken
     ]
     controls = Controls(args.pitch_control, args.energy_control, args.duration_control)
-    seconds, last = write_all(
+    seconds, last, wav_path = write_all(
         synthesizer.speak(scripts, controls), output_dir, synthesizer.mel.sample_rate, len(scripts)
     )
     tell_renamed(names)
     took = time.monotonic() - loaded
     if args.infer_text is not None:
-        draw(output_dir / f"{last.utt_id}.png", last, synthesizer)
+        draw(wav_path.with_suffix(".png"), last, synthesizer)
     skipped = len(requests) - len(scripts)
     if skipped:
         logger.warning("%d of %d texts could not be spoken: see the warnings above", skipped, len(requests))

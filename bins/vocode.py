@@ -110,7 +110,7 @@ def vocode(args: argparse.Namespace) -> None:
                 distances[made.utt_id] = made.mel_distance
             yield made
 
-    seconds, _ = write_all(measured(), output_dir, sample_rate, len(sources), "clips")
+    seconds, *_ = write_all(measured(), output_dir, sample_rate, len(sources), "clips")
     tell_renamed(names)
     if distances:
         worst = max(distances, key=lambda name: distances[name])

@@ -1,5 +1,6 @@
 """File names for synthesized audio: safe, readable and unused."""
 
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -60,3 +61,43 @@ class OutputNames:
         return name.casefold() in self._used or any(
             (self.folder / f"{name}{suffix}").exists() for suffix in self.suffixes
         )
+
+
+def publish(temporary: Path, path: Path) -> Path:
+    """Gives a finished file its final name, or a numbered one if another program has taken that name meanwhile.
+
+    Args:
+        temporary: the file, in the same folder.
+        path: the wanted name.
+
+    Returns:
+        The name that the file has now. No existing file is overwritten.
+
+    Raises:
+        OSError: the file cannot be given a name.
+    """
+    final, number = path, 1
+    while True:
+        try:
+            _rename_new(temporary, final)
+            return final
+        except FileExistsError:
+            number += 1
+            final = path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def _rename_new(temporary: Path, final: Path) -> None:
+    """Renames a file; unlike Path.rename, it fails if the name is taken, also when two programs race for it.
+
+    Raises:
+        FileExistsError: the name is taken.
+    """
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as FAT: the empty file reserves the name
+        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        temporary.replace(final)
+    else:
+        temporary.unlink()

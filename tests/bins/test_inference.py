@@ -21,6 +21,7 @@ from models.vocoder.sourcefilter.generator import SourceFilterGenerator
 from modules.griffin_lim import GriffinLim
 from text.symbols import SYMBOLS
 from utils.audio_io import write_wav
+from utils.output_names import OutputNames
 
 STATS = {"mean": 100.0, "std": 20.0, "min": -2.0, "max": 2.0}
 LAST_LINE = re.compile(r"([\d.]+) s of audio in ([\d.]+) s: real-time factor ([\d.]+)")
@@ -156,6 +157,16 @@ def test_the_default_folder_and_nothing_overwritten(capsys, experiment):
     run(capsys, experiment / "checkpoint/step-0000010", *single("Once."))
     assert (experiment / "result/once-3.wav").read_bytes() != first
     assert not list((experiment / "result").glob("*.tmp"))
+
+
+def test_programs_that_speak_at_the_same_time_overwrite_nothing(capsys, experiment, tmp_path, monkeypatch):
+    # Each run chooses its names before another one has written its files.
+    monkeypatch.setattr(OutputNames, "_is_taken", lambda self, name: False)
+    outputs = [run(capsys, experiment, *single("Once."), "--infer_output_dir", tmp_path) for _ in range(3)]
+    names = ("once", "once-2", "once-3")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{n}{suffix}" for n in names for suffix in (".wav", ".png")}
+    for name, output in zip(names, outputs, strict=True):
+        assert f"{name}.wav" in output and f"{name}.png" in output
 
 
 def test_griffin_lim_is_said_once(capsys, experiment, tmp_path):

@@ -1,10 +1,12 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.output_names import OutputNames, safe_name, slug
+from utils.output_names import OutputNames, publish, safe_name, slug
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,22 @@ def test_taken_names_get_numbers(tmp_path):
     given = ("a", "a", "A", "b", "B", "b-2")
     assert [names.take(name) for name in given] == ["a-3", "a-4", "A", "b", "B-2", "b-2-2"]
     assert names.renamed == ["a-3", "a-4", "B-2", "b-2-2"]
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_programs_that_race_for_a_name_lose_nothing(tmp_path, monkeypatch, hard_links):
+    def no_links(*_):
+        raise PermissionError("hard links")
+
+    if not hard_links:
+        monkeypatch.setattr(os, "link", no_links)
+
+    def write(number):
+        temporary = tmp_path / f"{number}.tmp"
+        temporary.write_text(str(number))
+        return publish(temporary, tmp_path / "same.wav")
+
+    with ThreadPoolExecutor(8) as threads:
+        paths = list(threads.map(write, range(40)))
+    assert [path.read_text() for path in paths] == [str(number) for number in range(40)]
+    assert {path.name for path in tmp_path.iterdir()} == {"same.wav", *(f"same-{n}.wav" for n in range(2, 41))}
