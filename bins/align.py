@@ -12,6 +12,7 @@ from config.schema import PreprocessConfig
 from processors.stage1.pool import Workers
 from processors.stage1.ranks import run_on_ranks
 from utils.cores import available_cores
+from utils.data_folder import claim
 from utils.errors import UserError
 from utils.lock import exclusive
 from utils.program import run
@@ -43,7 +44,9 @@ def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -
     corpus = read_corpus(name, folder)
     if not corpus.utterances:
         raise UserError(f"{name} has no usable line in its metadata")
-    with exclusive(Path(config.processed_dir) / name):
+    data_dir = Path(config.processed_dir) / name
+    with exclusive(data_dir):
+        claim(data_dir, folder)
         learned = align_corpus(config, name, folder, corpus, workers).learned
     report = learned.report
     print(f"{name}: {report['aligned']:,} of {len(corpus.utterances):,} utterances aligned: {learned.folder}")

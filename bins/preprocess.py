@@ -11,6 +11,7 @@ from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from processors.stage1.ranks import run_on_ranks
 from utils.cores import available_cores
+from utils.data_folder import claim
 from utils.errors import UserError
 from utils.lock import exclusive
 from utils.program import run
@@ -66,7 +67,9 @@ def make_features(config: ExpConfig, name: str, folder: Path, workers: "Workers"
     from preprocessors import read_corpus, read_recordings
 
     corpus = read_corpus(name, folder) if _needs_text(config) else read_recordings(name, folder)
-    with exclusive(Path(config.preprocess.processed_dir) / name):
+    data_dir = Path(config.preprocess.processed_dir) / name
+    with exclusive(data_dir):
+        claim(data_dir, folder)
         if isinstance(config.preprocess, VocoderPreprocessConfig):
             from processors.stage1.recordings import preprocess_recordings
 

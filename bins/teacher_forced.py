@@ -16,7 +16,7 @@ from bins.recipe.flags import TEACHER_FORCED
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
 from processors.stage1.lock import check_features
-from utils.data_folder import TABLES, acoustic_dataset
+from utils.data_folder import TABLES, acoustic_dataset, claim
 from utils.errors import UserError
 from utils.jsonl import read_json
 from utils.lock import exclusive
@@ -64,6 +64,7 @@ def make(args: argparse.Namespace) -> None:
     assert isinstance(config.preprocess, VocoderPreprocessConfig)  # check_fit
     out_dir = Path(config.preprocess.processed_dir) / acoustic_dataset(dataset, args.acoustic_dir)
     with exclusive(out_dir):
+        claim(out_dir, data_dir, corpus_dir)
         corpus = read_corpus(dataset, corpus_dir)
         make_teacher_forced_data(config.preprocess, experiment, data_dir, dataset, corpus, out_dir)
     logger.info("took %.0f s", time.monotonic() - started)

@@ -7,6 +7,7 @@
     acoustic.json                                              teacher-forced data only: the acoustic model
     report.json, report.md                                     a summary of the run
     preprocess.lock.json                                       settings and inputs of the features; written last
+    .lyre-data                                                 marks the folder as one that stage 1 may change
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import json
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from utils.errors import UserError
+
 SPLITS = ("train", "valid", "test", "golden_test")
 SHARDS = "shards"
 LOCK = "preprocess.lock.json"
@@ -22,6 +25,8 @@ SYMBOLS_TABLE, STATS, SPEAKERS = "symbols.json", "stats.json", "speakers.json"
 TABLES = (SYMBOLS_TABLE, STATS, SPEAKERS)  # an experiment keeps a copy of them
 ACOUSTIC = "acoustic.json"
 REPORTS = ("report.json", "report.md")
+ALIGNMENT = "alignment.json"  # of a learned alignment; written last, so its presence means that all TextGrids are
+MARKER = ".lyre-data"  # says that stage 1 may overwrite and delete files in this folder
 
 # Must be increased with every change to text/, modules/mel.py or processors/ that changes features; it invalidates
 # all shards.
@@ -74,6 +79,37 @@ class Lock(_AnyLock, total=False):
 
     files: dict[str, str]  # file name -> SHA-256; absent from teacher-forced data
     acoustic: Teacher  # teacher-forced data only
+
+
+def claim(data_dir: Path, *inputs: Path) -> None:
+    """Marks a folder as a data folder, in which stage 1 overwrites files and deletes stale ones.
+
+    Args:
+        data_dir: the folder; it need not exist.
+        inputs: folders of the user's files that stage 1 reads; none may be in the data folder.
+
+    Raises:
+        UserError: the folder has, or contains a folder of, files that stage 1 did not write.
+        OSError: the folder cannot be written.
+    """
+    remedy = "Set preprocess.processed_dir to another folder."
+    for folder in inputs:
+        if folder.resolve().is_relative_to(data_dir.resolve()):
+            raise UserError(
+                f"{data_dir}: stage 1 overwrites and deletes files in this folder, which contains {folder}. {remedy}", 2
+            )
+    # Folders of earlier versions have no marker.
+    ours = any((data_dir / name).exists() for name in (MARKER, LOCK, SHARDS, REPORTS[0], ALIGNMENT))
+    foreign = [] if ours or not data_dir.is_dir() else sorted(path.name for path in data_dir.glob("[!.]*"))
+    if foreign:
+        raise UserError(
+            f"{data_dir}: stage 1 overwrites and deletes files in this folder, but there are files that it did not "
+            f"write, such as {foreign[0]}. {remedy}",
+            2,
+        )
+    if not (data_dir / MARKER).exists():  # else a run with nothing to do would change the folder
+        data_dir.mkdir(parents=True, exist_ok=True)
+        (data_dir / MARKER).touch()
 
 
 def read_lock(data_dir: Path) -> Lock | None:

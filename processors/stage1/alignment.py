@@ -19,12 +19,11 @@ from processors.stage1.aligner_inputs import make_inputs, plan_inputs
 from processors.stage1.pipeline import LearnedAlignment, check_lexicon, own_textgrid_dir
 from processors.stage1.plan import ShardPlan, find_textgrids
 from processors.stage1.pool import Workers
-from utils.data_folder import LOCK
+from utils.data_folder import ALIGNMENT, LOCK, claim
 from utils.errors import UserError
 from utils.jsonl import write_json
 from utils.utterance import Corpus, Skipped
 
-RESULT = "alignment.json"  # in the data folder; written last, so its presence means that all TextGrids are written
 PICTURES = "alignment"  # in the data folder
 MOST_FAILED = 0.1  # of a corpus; if more fail, none of its alignments can be trusted
 MISREAD = "text and audio do not match"
@@ -67,6 +66,7 @@ def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Cor
     """
     check_lexicon(config.lexicon_path)
     out_dir = Path(config.processed_dir) / dataset
+    claim(out_dir, own_textgrid_dir(config, root))
     work_dir = out_dir / "aligner"
     plans, inputs = plan_inputs(corpus.utterances, config, work_dir / f"mels-{VERSION}")
     result = _finished(out_dir, inputs)
@@ -84,7 +84,7 @@ def align_corpus(config: PreprocessConfig, dataset: str, root: Path, corpus: Cor
 def _finished(out_dir: Path, inputs: str) -> dict[str, Any] | None:
     """Returns the existing result if it is complete and belongs to these inputs."""
     try:
-        result = json.loads((out_dir / RESULT).read_text(encoding="utf-8"))
+        result = json.loads((out_dir / ALIGNMENT).read_text(encoding="utf-8"))
         if [result["version"], result["inputs"]] != [VERSION, inputs]:
             return None
         existing = {path.name for path in (out_dir / "TextGrid").iterdir()}
@@ -98,7 +98,7 @@ def _learn(
 ) -> dict[str, Any]:
     """Makes mels, trains the aligner, and writes the TextGrids and then the result."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    for name in (LOCK, RESULT):  # stage 2 must not start on files that are about to change
+    for name in (LOCK, ALIGNMENT):  # stage 2 must not start on files that are about to change
         (out_dir / name).unlink(missing_ok=True)
     total = sum(len(plan.utterances) for plan in plans)
     print(f"learning the alignment of {total:,} utterances from the recordings", flush=True)
@@ -129,7 +129,7 @@ def _learn(
         "crowded": crowded,
         "skipped": [list(skipped) for skipped in data.skipped],
     }
-    write_json(out_dir / RESULT, result)
+    write_json(out_dir / ALIGNMENT, result)
     return result
 
 

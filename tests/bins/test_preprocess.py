@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -256,3 +257,34 @@ def test_nothing_to_do_and_help_need_no_torch(tiny_corpus: Callable[..., Path], 
     for arguments in (["--help"], ["--config", str(config)]):
         result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
         assert "heavy: []" in result.stdout, result.stderr
+
+
+def test_files_of_the_user_are_never_changed(tiny_corpus: Callable[..., Path], tmp_path: Path) -> None:
+    """The folder of the features is the corpus, contains it, contains its TextGrids, or has other files."""
+    corpus = tiny_corpus(count=3)
+    shutil.copytree(corpus, tmp_path / "data/inside/deeper")
+    shutil.copytree(corpus, tmp_path / "data/same")
+    (tmp_path / "data/LJSpeech/notes").mkdir(parents=True)
+    (tmp_path / "data/LJSpeech/notes/mine.txt").write_text("mine")
+    before = contents(tmp_path / "data")
+    data = tmp_path / "data"
+    for name, folder in (("LJSpeech", corpus), ("same", data / "same"), ("inside", data / "inside/deeper")):
+        config = write_config(tmp_path, folder)
+        message = fails(config, "--set", f'dataset=["{name}"]', "--set", f"dataset_path.{name}={folder}", code=2)
+        assert f"data/{name}: stage 1" in message and "preprocess.processed_dir" in message
+    after = contents(tmp_path / "data")
+    assert {path: data for path, data in after.items() if not path.endswith(".lock")} == before
+
+
+def test_the_folder_of_learned_textgrids_is_no_source(tiny_corpus: Callable[..., Path], tmp_path: Path) -> None:
+    corpus = tiny_corpus(count=3)
+    config = write_config(tmp_path, corpus)
+    assert run(config).returncode == 0
+    textgrids = tmp_path / "data/LJSpeech/TextGrid"
+    shutil.copytree(corpus / "TextGrid", textgrids)
+    before = contents(textgrids)
+    given = ("--set", f"preprocess.textgrid_dir={textgrids}")
+    message = fails(config, *given, "--set", 'preprocess.alignment="learned"', code=2)
+    assert str(textgrids) in message and "preprocess.processed_dir" in message
+    assert contents(textgrids) == before
+    assert run(config, *given).returncode == 0  # only read
