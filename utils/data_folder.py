@@ -25,7 +25,7 @@ SYMBOLS_TABLE, STATS, SPEAKERS = "symbols.json", "stats.json", "speakers.json"
 TABLES = (SYMBOLS_TABLE, STATS, SPEAKERS)  # an experiment keeps a copy of them
 ACOUSTIC = "acoustic.json"
 REPORTS = ("report.json", "report.md")
-ALIGNMENT = "alignment.json"  # of a learned alignment; written last, so its presence means that all TextGrids are
+ALIGNMENT = "alignment.json"  # of a learned alignment; written after all of its TextGrids
 MARKER = ".lyre-data"  # says that stage 1 may overwrite and delete files in this folder
 
 # Must be increased with every change to text/, modules/mel.py or processors/ that changes features; it invalidates
