@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from accelerate.utils.other import load
 
 from config.load import to_dict
@@ -87,26 +88,35 @@ def _missing_files(checkpoint: Path, files: Sequence[str]) -> list[str]:
     return [name for name in missing if name != POSITION or not (checkpoint / _OLD_POSITION).is_file()]
 
 
-def read_position(checkpoint: Path) -> dict[str, Any]:
-    """Reads the position of training from a checkpoint. Nothing is unpickled that could run code.
+def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> dict[str, Any]:
+    """Loads weights, optimizers and random state. Nothing is unpickled that could run code.
+
+    Returns:
+        The position of training.
 
     Raises:
-        UserError: the file is missing, damaged, or has objects other than plain data.
+        Exception: a file is damaged; the type depends on the file.
     """
-    if (checkpoint / POSITION).is_file():
-        position: dict[str, Any] = read_json(checkpoint / POSITION)
-        return position
-    return read_weights(checkpoint / _OLD_POSITION)
+    position = _read_position(checkpoint)
+    _restore_random_state(checkpoint, accelerator.process_index)
+    with _without_position(checkpoint) as folder:
+        accelerator.load_state(str(folder))
+    return position
 
 
-def check_random_state(checkpoint: Path, process: int) -> None:
-    """Restores the random state of a process from a checkpoint, as accelerate does, but fails if it is damaged.
+def _read_position(checkpoint: Path) -> dict[str, Any]:
+    new = (checkpoint / POSITION).is_file()
+    position: dict[str, Any] = read_json(checkpoint / POSITION) if new else read_weights(checkpoint / _OLD_POSITION)
+    counters = [position.get(name) for name in ("step", "epoch", "step_in_epoch")]
+    if not all(type(count) is int and count >= 0 for count in counters):
+        raise ValueError(f"step, epoch and step_in_epoch must be whole numbers, got {counters}")
+    if type(position.get("best_loss")) is not float or not isinstance(position.get("order"), dict):
+        raise ValueError("best_loss must be a number, and order an object")
+    return position
 
-    Accelerate ignores a damaged file, and training would continue differently.
 
-    Raises:
-        Exception: the file is damaged; the type depends on the damage.
-    """
+def _restore_random_state(checkpoint: Path, process: int) -> None:
+    """Restores the random state as accelerate does, which ignores a damaged file: training would differ silently."""
     path = checkpoint / f"random_states_{process}.pkl"
     if not path.is_file():
         return  # the checkpoint was saved by fewer processes
@@ -117,8 +127,8 @@ def check_random_state(checkpoint: Path, process: int) -> None:
 
 
 @contextmanager
-def without_position(checkpoint: Path) -> Iterator[Path]:
-    """Yields a folder with the files of a checkpoint, without the pickle that accelerate would load and run."""
+def _without_position(checkpoint: Path) -> Iterator[Path]:
+    """Yields a folder with the files of a checkpoint, without the pickles that accelerate would load and run."""
     if not any(checkpoint.glob("custom_checkpoint_*.pkl")):
         yield checkpoint
         return

@@ -20,7 +20,7 @@ from models.training.crops import CropSampler
 from models.training.loading import resolve_precision
 from models.training.messages import not_finite, out_of_memory, start_lines, step_line
 from models.training.resident import ResidentLoader
-from models.training.resume import POSITION, check_random_state, read_position, without_position
+from models.training.resume import POSITION, load_checkpoint
 from models.training.steps import StepRunner
 from models.training.window import BatchSize, Sums, Window
 from utils.checkpoint import checkpoint_name, prune_checkpoints, save_weights
@@ -253,12 +253,8 @@ class Trainer:
     def last_step(self) -> int:
         """The last step of training."""
         train = self.config.train
-        ends = []
-        if train.max_steps is not None:
-            ends.append(train.max_steps)
-        if train.max_epoch is not None:
-            ends.append(train.max_epoch * self.sampler.num_steps)
-        return min(ends)
+        by_epochs = None if train.max_epoch is None else train.max_epoch * self.sampler.num_steps
+        return min(end for end in (train.max_steps, by_epochs) if end is not None)
 
     def to_device(self, batch: Any) -> Any:
         """Copies a NamedTuple of tensors to the accelerator's device."""
@@ -271,16 +267,7 @@ class Trainer:
         return {**position, "order": self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the position, or the start of the epoch if the batches are no longer the same.
-
-        Raises:
-            ValueError: the position has missing or impossible values.
-        """
-        counters = [state.get(name) for name in ("step", "epoch", "step_in_epoch")]
-        if not all(type(count) is int and count >= 0 for count in counters):
-            raise ValueError(f"step, epoch and step_in_epoch must be whole numbers, got {counters}")
-        if type(state.get("best_loss")) is not float or not isinstance(state.get("order"), dict):
-            raise ValueError("best_loss must be a number, and order an object")
+        """Restores the position, or the start of the epoch if the batches are no longer the same."""
         for name in ("step", "epoch", "step_in_epoch", "best_loss"):
             setattr(self, name, state[name])
         order = self._order()
@@ -300,11 +287,7 @@ class Trainer:
 
     def _load(self, checkpoint: Path) -> None:
         try:
-            position = read_position(checkpoint)
-            check_random_state(checkpoint, self.accelerator.process_index)
-            with without_position(checkpoint) as folder:
-                self.accelerator.load_state(str(folder))
-            self.load_state_dict(position)
+            self.load_state_dict(load_checkpoint(self.accelerator, checkpoint))
             self.load_more(checkpoint)
         except Exception as error:  # torch, safetensors and accelerate raise different errors for a damaged file
             reason = (str(error) or type(error).__name__).splitlines()[0]
