@@ -91,9 +91,8 @@ class Recipe:
             raise UserError("stage finetune runs alone, with a separate --name: --stage finetune")
         for stage in self.plan:
             self.check(stage)
-        if (
-            given.stage == "finetune"
-        ):  # starts from weights only; --resume continues from a checkpoint of the fine-tuning
+        # A start reads only weights; --resume continues from a checkpoint of the fine-tuning.
+        if given.stage == "finetune":
             given.resume_type = "finetune" if given.resume_from_ckpt_path else None
 
     def check(self, stage: str) -> None:

@@ -32,31 +32,27 @@ class RecordedFastSpeech2(nn.Module):
         phone_lengths: Tensor,
         *,
         speaker_id: Tensor | None,
-        pitch_control: float,
-        energy_control: float,
-        duration_control: float,
+        **controls: float,
     ) -> FastSpeech2Output:
         """Predicts the mels of a batch; for the arguments see `FastSpeech2.forward`."""
         if phone_ids.is_cuda and len(phone_ids) == 1 and self.model.mask_padding:
-            return self.alone(phone_ids, speaker_id, pitch_control, energy_control, duration_control)
-        return self.model(
-            phone_ids,
-            phone_lengths,
-            speaker_id=speaker_id,
-            pitch_control=pitch_control,
-            energy_control=energy_control,
-            duration_control=duration_control,
-        )
+            return self.alone(phone_ids, speaker_id, **controls)
+        return self.model(phone_ids, phone_lengths, speaker_id=speaker_id, **controls)
 
     def alone(
-        self, phone_ids: Tensor, speaker_id: Tensor | None, pitch: float, energy: float, duration: float
+        self,
+        phone_ids: Tensor,
+        speaker_id: Tensor | None,
+        pitch_control: float,
+        energy_control: float,
+        duration_control: float,
     ) -> FastSpeech2Output:
         """Predicts the mel of one utterance, computed with padding.
 
         Args:
             phone_ids: [1, S] int64, without padding.
             speaker_id: [1] int64, if the model has more than one speaker.
-            pitch, energy, duration: factors on the predictions.
+            pitch_control, energy_control, duration_control: factors on the predictions.
         """
         num_phones, longest = phone_ids.size(1), self.model.positions.table.size(0)
         device = phone_ids.device
@@ -65,7 +61,7 @@ class RecordedFastSpeech2(nn.Module):
         encoded = self._encode(
             phone_ids=F.pad(phone_ids, (0, _padding(num_phones, PHONE_MULTIPLE, longest))),
             phone_lengths=lengths,
-            controls=torch.tensor([pitch, energy, duration], device=device),
+            controls=torch.tensor([pitch_control, energy_control, duration_control], device=device),
             **speaker,
         )
         num_frames = int(encoded["durations"].sum())
@@ -89,7 +85,7 @@ class RecordedFastSpeech2(nn.Module):
         return adapted._asdict()
 
     def _decoder(self, phone_lengths: Tensor, frames: Tensor, **adapted: Tensor) -> dict[str, Tensor]:
-        """Computes the mel; `frames` [T] tells the padded length by its shape, which recordings are chosen by."""
+        """Computes the mel. Only the length of `frames` [T] is used: recordings are chosen by the shapes of tensors."""
         phone_padding_mask = padding_mask(phone_lengths, adapted["x"].size(1))
         return self.model.decode(VarianceAdaptorOutput(**adapted), phone_padding_mask, len(frames))._asdict()
 
