@@ -15,8 +15,8 @@ Step = Callable[[Sequence[Any], dict[str, Tensor]], dict[str, Tensor]]
 # Steps of any further shapes run without a graph. On an H200, the graphs of FastSpeech 2 at batch 16, some 90 shapes of
 # 2,000 kernels each, take 2.4 GB, inputs included.
 MOST_RECORDINGS = 256
-# In inference, calls of one shape before it is recorded. On an H200, a recording takes 0.2 s and saves 1.6 ms per call of
-# HiFi-GAN V1: a program that speaks a few sentences must not pay for it. 16 is a choice; other numbers were not tried.
+# In inference, calls of one shape before it is recorded. On an H200, a recording takes 0.2 s and saves 1.6 ms per call
+# of HiFi-GAN V1: a program that speaks a few sentences must not pay for it. Other numbers were not tried.
 CALLS_BEFORE_RECORDING = 16
 
 
