@@ -16,6 +16,7 @@ class Utterance(NamedTuple):
     speaker: str
     text: str  # as written in the corpus, not empty; "" if texts are not needed
     wav_path: Path
+    split: str = ""  # "train", "valid" or "test" if the corpus determines it
 
 
 class Skipped(NamedTuple):
@@ -40,3 +41,4 @@ class Corpus(NamedTuple):
     utterances: list[Utterance]  # ids are unique
     skipped: list[Skipped]
     mended: list[Mended]
+    layout: str = ""  # name of the layout that the folder was read as, for the user
