@@ -81,13 +81,27 @@ class VariancePredictor(nn.Module):
             return self.linear(x.float()).squeeze(-1).masked_fill(phone_padding_mask, 0)
 
 
+class Scaling(NamedTuple):
+    """A linear function of z-scores, by which a user's control changes a prediction."""
+
+    factor: float | Tensor = 1.0  # anything that broadcasts to [B, S], as the offset
+    offset: float | Tensor = 0.0
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """[B, S] -> [B, S]."""
+        return scores * self.factor + self.offset
+
+
+UNCHANGED = Scaling()
+
+
 class VarianceAdaptorOutput(NamedTuple):
     """Output of the variance adaptor; pitch and energy are z-scores."""
 
     x: Tensor  # [B, S, C] float, with the embeddings of pitch and energy
     log_durations: Tensor  # [B, S] float32, predicted log(d + 1)
-    pitch: Tensor  # [B, S] float32, predicted, times pitch_control if no pitch was given
-    energy: Tensor  # [B, S] float32, predicted, times energy_control if no energy was given
+    pitch: Tensor  # [B, S] float32, predicted and, if no pitch was given, scaled
+    energy: Tensor  # [B, S] float32, predicted and, if no energy was given, scaled
     durations: Tensor  # [B, S] int64, frames used
     shortened: Tensor  # [B] bool, True where predicted durations exceeded the limit and were scaled down
 
@@ -142,8 +156,8 @@ class VarianceAdaptor(nn.Module):
         pitch: Tensor | None = None,
         energy: Tensor | None = None,
         max_frames: int | None = None,
-        pitch_control: float | Tensor = 1.0,
-        energy_control: float | Tensor = 1.0,
+        pitch_scaling: Scaling = UNCHANGED,
+        energy_scaling: Scaling = UNCHANGED,
         duration_control: float | Tensor = 1.0,
     ) -> VarianceAdaptorOutput:
         """Predicts the features that are not given and adds the embeddings of pitch and energy.
@@ -155,8 +169,8 @@ class VarianceAdaptor(nn.Module):
             pitch: [B, S] float z-scores; None: the predicted ones.
             energy: [B, S] float z-scores; None: the predicted ones.
             max_frames: a lower limit of frames per row, for predicted durations.
-            pitch_control: factor on the predicted pitch.
-            energy_control: factor on the predicted energy.
+            pitch_scaling: applied to the predicted pitch.
+            energy_scaling: applied to the predicted energy.
             duration_control: factor on the predicted durations.
 
         Returns:
@@ -165,11 +179,11 @@ class VarianceAdaptor(nn.Module):
         log_durations = self.duration_predictor(x, phone_padding_mask, self.mask_padding)
         pitch_prediction = self.pitch_predictor(x, phone_padding_mask, self.mask_padding)
         if pitch is None:
-            pitch = pitch_prediction = pitch_prediction * pitch_control
+            pitch = pitch_prediction = pitch_scaling(pitch_prediction)
         x = x + self.pitch_embedding(torch.bucketize(pitch, self.pitch_bins))
         energy_prediction = self.energy_predictor(x, phone_padding_mask, self.mask_padding)
         if energy is None:
-            energy = energy_prediction = energy_prediction * energy_control
+            energy = energy_prediction = energy_scaling(energy_prediction)
         x = x + self.energy_embedding(torch.bucketize(energy, self.energy_bins))
         if durations is None:
             limit = self.max_frames if max_frames is None else min(max_frames, self.max_frames)

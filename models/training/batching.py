@@ -8,6 +8,12 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from models.training.balance import SpeakerBalance
+
+_JITTER = 0.03  # with batches of 16 and LJSpeech's lengths, padding stays near 2 %
+# Noise moves utterances: one may take the position of another that is shorter by this factor.
+_MOVED = (1 + _JITTER) / (1 - _JITTER)
+
 Batch = TypeVar("Batch", bound=tuple[Any, ...])  # a NamedTuple of tensors
 
 
@@ -70,7 +76,7 @@ class LengthBucketSampler(StepSampler):
     """Batches of utterances of similar length, in an order that depends only on the seed and the epoch.
 
     Utterances are sorted by length and cut into batches, and the batches are shuffled. Each length first gets up to
-    `JITTER` of noise, so that every epoch groups the utterances differently.
+    3 % of noise, so that every epoch groups the utterances differently.
 
     An optimizer step has `batch_size * num_processes * accumulation` utterances, however they are divided: each process
     takes its share in `accumulation` consecutive batches. So all processes always step at the same time, no utterance
@@ -78,9 +84,10 @@ class LengthBucketSampler(StepSampler):
 
     With `max_batch_frames` a batch holds as many utterances of its length as fit into this number of frames, padding
     included. The number at each position in the order of lengths is the same in every epoch.
-    """
 
-    JITTER = 0.03  # with batches of 16 and LJSpeech's lengths, padding stays near 2 %
+    With several speakers, an epoch is drawn by `SpeakerBalance`, in pairs: a batch has at least two utterances of each
+    of its speakers, if it is large enough for two.
+    """
 
     def __init__(
         self,
@@ -91,6 +98,7 @@ class LengthBucketSampler(StepSampler):
         process_index: int = 0,
         accumulation: int = 1,
         max_batch_frames: int | None = None,
+        speakers: Sequence[int] = (),
     ) -> None:
         """Divides the utterances into steps.
 
@@ -102,6 +110,7 @@ class LengthBucketSampler(StepSampler):
             process_index: index of this process.
             accumulation: batches per step and process.
             max_batch_frames: maximum frames of a batch, padding included; None: `batch_size` limits it.
+            speakers: speaker of each utterance; empty: all are of one.
 
         Raises:
             ValueError: there are fewer utterances than batches in a step, or one is longer than max_batch_frames.
@@ -113,25 +122,35 @@ class LengthBucketSampler(StepSampler):
         super().__init__(batch_size, seed, num_processes, process_index, accumulation)
         self.lengths = np.asarray(lengths, dtype=np.float64)
         self.max_batch_frames = max_batch_frames
+        self.balance = None
+        if len(set(speakers)) > 1:
+            most = batch_size if max_batch_frames is None else int(max_batch_frames / (max(lengths) * _MOVED**2))
+            self.balance = SpeakerBalance(lengths, speakers, 2 if most >= 2 else 1, _JITTER)
+        num_groups = len(lengths) if self.balance is None else self.balance.num_groups
         if max_batch_frames is None:
-            step_size = self.batch_size * self.parts
-            self._rest = len(lengths) % step_size
-            self._cuts = [*range(0, len(lengths) - self._rest + 1, step_size)]
+            step_size = max(1, batch_size // self._group_size) * self.parts
+            self._rest = num_groups % step_size
+            self._cuts = [*range(0, num_groups - self._rest + 1, step_size)]
         else:
-            self._rest = len(lengths) % self.parts
+            self._rest = num_groups % self.parts
             self._cuts = self._cut_by_frames(max_batch_frames)
+
+    @property
+    def _group_size(self) -> int:
+        """Number of utterances that stay together."""
+        return 1 if self.balance is None else self.balance.group_size
 
     def _cut_by_frames(self, limit: int) -> list[int]:
         """Returns the indices at which steps begin and end, in an epoch sorted by noisy length."""
         # The rest is chosen at random. Without the shortest utterances, each position has its longest possible length.
-        longest = np.sort(self.lengths)[self._rest :]
+        longest = (np.sort(self.lengths) if self.balance is None else self.balance.longest())[self._rest :]
         if longest[-1] > limit:
             raise ValueError(f"an utterance of {longest[-1]:.0f} frames does not fit into a batch of {limit}")
-        # Noise moves utterances: one may take the position of another that is shorter by this factor.
-        jitter_ratio = (1 + self.JITTER) / (1 - self.JITTER)
+        # Pairs are sorted with noise twice: inside their speaker, and then all together.
+        longest = longest * _MOVED**self._group_size * self._group_size
         cuts = [len(longest)]
         while cuts[-1] > 0:
-            size = max(1, int(limit / (jitter_ratio * longest[cuts[-1] - 1])))
+            size = max(1, int(limit / longest[cuts[-1] - 1]))
             cuts.append(max(0, cuts[-1] - size * self.parts))
         return cuts[::-1]
 
@@ -142,14 +161,15 @@ class LengthBucketSampler(StepSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = rng.permutation(len(self.lengths))
+        # [groups, utterances of a group]
+        order = rng.permutation(len(self.lengths))[:, None] if self.balance is None else self.balance.draw(rng)
         # Random utterances form a smaller extra step, or are left out if there are too few for one in each batch.
         order, rest = order[self._rest :], order[: self._rest]
-        noise = rng.uniform(1 - self.JITTER, 1 + self.JITTER, len(order))
-        order = order[np.argsort(self.lengths[order] * noise, kind="stable")]
+        noise = rng.uniform(1 - _JITTER, 1 + _JITTER, len(order))
+        order = order[np.argsort(self.lengths[order].max(axis=1) * noise, kind="stable")]
         steps = [order[first:last] for first, last in pairwise(self._cuts)]
         if len(rest) >= self.parts:
             steps.append(rest)
         for number in rng.permutation(len(steps))[self.start :]:
             for rows in self._own_batches(steps[number]):
-                yield rows.tolist()
+                yield rows.flatten().tolist()

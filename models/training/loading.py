@@ -64,9 +64,13 @@ def make_loader(
 
 
 def make_sampler(
-    lengths: Sequence[int], config: TrainConfig, accelerator: Accelerator, max_batch_frames: int | None = None
+    lengths: Sequence[int],
+    config: TrainConfig,
+    accelerator: Accelerator,
+    max_batch_frames: int | None = None,
+    speakers: Sequence[int] = (),
 ) -> LengthBucketSampler:
-    """Creates the sampler of this process; `max_batch_frames` as in LengthBucketSampler.
+    """Creates the sampler of this process; `max_batch_frames` and `speakers` as in LengthBucketSampler.
 
     Raises:
         UserError: there are fewer utterances than batches in a step, or one is longer than a batch may be.
@@ -91,6 +95,7 @@ def make_sampler(
         accelerator.process_index,
         accumulation,
         max_batch_frames,
+        speakers,
     )
 
 

@@ -13,7 +13,7 @@ from processors.stage1.lock import write_lock
 from processors.stage1.report import build_report, count_phones, reasons_table, render_page
 from processors.stage1.shard_set import ShardHeader
 from processors.stage1.splits import split
-from processors.stage1.stats import phone_statistics
+from processors.stage1.stats import Statistics, corpus_statistics
 from text.symbols import SYMBOLS
 from utils.atomic import write_text
 from utils.data_folder import REPORTS, SHARDS, SPEAKERS, SPLITS, STATS, SYMBOLS_TABLE, TABLES
@@ -56,7 +56,8 @@ def finalize(
     kept = {record["utt_id"] for record in records}
     mended = [*corpus.mended, *(Mended(*entry) for header in headers for entry in header["mended"])]
     mended = [note for note in mended if note.utt_id in kept]
-    splits = split(sorted(kept), config.valid_fraction, config.test_fraction, config.split_seed)
+    utterances = [utterance for utterance in corpus.utterances if utterance.utt_id in kept]
+    splits = split(utterances, config.valid_fraction, config.test_fraction, config.split_seed)
     sizes = {name: len(ids) for name, ids in splits._asdict().items()}
 
     acoustic = isinstance(config, PreprocessConfig)
@@ -88,16 +89,20 @@ def finalize(
     return report
 
 
-def _statistics(shards_dir: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def _statistics(shards_dir: Path, records: Sequence[Mapping[str, Any]]) -> Statistics:
     """Computes statistics of phone pitch and energy, over the phones that have frames."""
-    by_shard: dict[str, list[str]] = {}
+    by_shard: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
-        by_shard.setdefault(record["shard"], []).append(record["utt_id"])
-    values: dict[str, list[np.ndarray]] = {"pitch": [], "energy": []}
-    for shard, utt_ids in sorted(by_shard.items()):
+        by_shard.setdefault(record["shard"], []).append(record)
+    values: dict[str, dict[str, list[np.ndarray]]] = {}
+    for shard, rows in sorted(by_shard.items()):
+        utt_ids = [row["utt_id"] for row in rows]
         arrays = read_features(shard_path(shards_dir, shard), utt_ids, ("durations", "phone_pitch", "phone_energy"))
-        for utt_id in utt_ids:
-            has_frames = arrays[feature_key(utt_id, "durations")] > 0
-            for name, parts in values.items():
-                parts.append(arrays[feature_key(utt_id, f"phone_{name}")][has_frames])
-    return {name: phone_statistics(np.concatenate(parts)) for name, parts in values.items()}
+        for row in rows:
+            has_frames = arrays[feature_key(row["utt_id"], "durations")] > 0
+            parts = values.setdefault(row["speaker"], {"pitch": [], "energy": []})
+            for name in parts:
+                parts[name].append(arrays[feature_key(row["utt_id"], f"phone_{name}")][has_frames])
+    return corpus_statistics(
+        {speaker: {name: np.concatenate(arrays) for name, arrays in parts.items()} for speaker, parts in values.items()}
+    )

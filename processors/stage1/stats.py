@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 OUTLIER_IQR = 1.5  # Tukey's fences
+MIN_PHONES = 20  # a speaker with fewer phones has the statistics of the corpus
+
+Statistics = dict[str, Any]  # the content of stats.json, as returned by corpus_statistics
+
+
+def corpus_statistics(values: Mapping[str, Mapping[str, np.ndarray]]) -> Statistics:
+    """Computes the statistics of each speaker, which normalize that speaker's phones, and of the corpus.
+
+    Args:
+        values: speaker -> "pitch" and "energy" -> float [N] as in `phone_statistics`.
+
+    Returns:
+        "pitch" and "energy": "mean" and "std" of the corpus, and the range, "min" and "max", of all z-scores. With
+        several speakers also "speakers": speaker -> "pitch" and "energy" -> "mean" and "std".
+    """
+    features = ("pitch", "energy")
+    corpus = {name: phone_statistics(np.concatenate([v[name] for v in values.values()])) for name in features}
+    if len(values) == 1:
+        return corpus
+    speakers: dict[str, dict[str, dict[str, float]]] = {}
+    for speaker, own in sorted(values.items()):
+        of = {name: phone_statistics(own[name]) if len(own[name]) >= MIN_PHONES else corpus[name] for name in features}
+        speakers[speaker] = {name: {key: of[name][key] for key in ("mean", "std")} for name in features}
+    for name in features:
+        scores = [
+            (own[name] - speakers[speaker][name]["mean"]) / speakers[speaker][name]["std"]
+            for speaker, own in values.items()
+            if len(own[name])
+        ]
+        corpus[name] |= {"min": float(min(map(np.min, scores))), "max": float(max(map(np.max, scores)))}
+    return {**corpus, "speakers": speakers}
 
 
 def phone_statistics(values: np.ndarray) -> dict[str, float]:

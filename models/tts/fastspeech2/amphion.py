@@ -14,7 +14,7 @@ from torch import Tensor
 from config.load import ConfigError, build_config
 from config.schema import MelSettings
 from models.tts.fastspeech2.config import FastSpeech2Config
-from models.tts.fastspeech2.model import FastSpeech2, FeatureStats
+from models.tts.fastspeech2.model import FastSpeech2, FeatureStats, SpeakerStats
 from text.symbols import AMPHION_SYMBOLS
 from utils.checkpoint import read_weights, strip_module_prefix
 from utils.errors import UserError
@@ -42,7 +42,7 @@ _RENAMES = (
     (r"^postnet\.convs\.(\d+)\.", r"postnet.convolutions.\1.0.conv."),
     (r"^postnet\.norms\.(\d+)\.", r"postnet.convolutions.\1.1."),
 )
-_STATISTICS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")  # not in Amphion's checkpoints
+_STATISTICS = SpeakerStats._fields  # not in Amphion's checkpoints
 _TABLES = ("encoder.position_enc", "decoder.position_enc")  # in Amphion's checkpoints, but computed here
 
 

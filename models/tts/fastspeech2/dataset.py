@@ -1,5 +1,6 @@
 """Loads the features of stage 1 as batches for FastSpeech 2."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -7,12 +8,14 @@ import torch
 from torch import Tensor
 
 from models.training.ragged import Ragged
-from models.tts.fastspeech2.model import FeatureStats
+from models.tts.fastspeech2.model import FeatureStats, SpeakerStats
 from text.symbols import SymbolTable, UnknownSymbolError
 from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE, AcousticRow
 from utils.errors import UserError
 from utils.jsonl import read_json, read_jsonl
 from utils.shards import ShardReader
+
+_FEATURES = ("pitch", "energy")
 
 
 class FastSpeech2Batch(NamedTuple):
@@ -59,7 +62,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
         self.rows: list[AcousticRow] = cast(list[AcousticRow], read_jsonl(data_dir / f"{split}.jsonl"))
         self.symbols = SymbolTable(read_json(data_dir / SYMBOLS_TABLE))
         self.speakers: dict[str, int] = read_json(data_dir / SPEAKERS)
-        self.stats = read_stats(data_dir)
+        self.stats = read_stats(data_dir, self.speakers)
         self.lengths: list[int] = [row["num_frames"] for row in self.rows]
         try:
             self.phone_ids = [self.symbols.ids(row["phones"]) for row in self.rows]
@@ -72,7 +75,9 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> FastSpeech2Batch:
         """Returns one utterance as a batch without its first dimension."""
-        row, stats = self.rows[index], self.stats
+        row = self.rows[index]
+        speaker_id = self.speakers[row["speaker"]]
+        stats = self.stats.speakers[speaker_id] if self.stats.speakers else self.stats
         durations = self._read(row, "durations").long()
         spoken = durations > 0  # a symbol of no duration has neither pitch nor energy: it gets the mean
         pitch = (self._read(row, "phone_pitch") - stats.pitch_mean) / stats.pitch_std
@@ -86,7 +91,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
             energy=energy * spoken,
             mel=self._read(row, "mel"),
             mel_lengths=torch.tensor(row["num_frames"]),
-            speaker_id=torch.tensor(self.speakers[row["speaker"]]),
+            speaker_id=torch.tensor(speaker_id),
         )
 
     @property
@@ -147,14 +152,28 @@ class ResidentFeatures:
         )
 
 
-def read_stats(folder: Path) -> FeatureStats:
+def read_stats(folder: Path, speakers: Mapping[str, int]) -> FeatureStats:
     """Reads the pitch and energy statistics of a data folder or an experiment.
+
+    Args:
+        folder: contains stats.json.
+        speakers: name -> id, the content of speakers.json. Those without training data get the corpus's statistics.
 
     Raises:
         UserError: stats.json is missing or damaged.
     """
     stats = read_json(folder / STATS)
     try:
-        return FeatureStats(**{f"{name}_{key}": float(stats[name][key]) for name in stats for key in stats[name]})
-    except (TypeError, ValueError):
+        own = stats.get("speakers", {})
+        return FeatureStats(
+            **{f"{name}_{key}": float(stats[name][key]) for name in _FEATURES for key in ("mean", "std", "min", "max")},
+            speakers=tuple(_speaker_stats(own.get(name, stats)) for name in sorted(speakers, key=speakers.__getitem__))
+            if own
+            else (),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(f"{folder / 'stats.json'} is damaged: it must contain the statistics of stage 1") from None
+
+
+def _speaker_stats(stats: Mapping[str, Mapping[str, float]]) -> SpeakerStats:
+    return SpeakerStats(**{f"{name}_{key}": float(stats[name][key]) for name in _FEATURES for key in ("mean", "std")})

@@ -19,6 +19,7 @@ def load_fastspeech2(experiment: Experiment) -> tuple[RecordedFastSpeech2, MelSe
     logger.info("speaking with %s (step %s)", amphion.checkpoint_dir, amphion.step)
     # With a mask, each row of a batch gets the mel that the published model predicts for it in a batch of one.
     amphion.model.mask_padding = amphion.model.variance_adaptor.mask_padding = True
+    amphion.model.controls_z_scores = True
     return RecordedFastSpeech2(amphion.model), amphion.mel
 
 
@@ -30,7 +31,8 @@ def load_own_model(experiment: Experiment) -> FastSpeech2:
     """
     weights = own_weights(experiment)
     num_speakers, n_mel = len(experiment.speakers), experiment.preprocess.n_mel
-    model = FastSpeech2(experiment.model, len(experiment.symbols), n_mel, num_speakers, read_stats(experiment.root))
+    stats = read_stats(experiment.root, experiment.speakers)
+    model = FastSpeech2(experiment.model, len(experiment.symbols), n_mel, num_speakers, stats)
     load_strict(model, strip_module_prefix(read_weights(weights)), weights)
     logger.info("speaking with %s", weights.parent)
     return model

@@ -11,7 +11,16 @@ from modules.masks import padding_mask
 from modules.positions import SinusoidalPositions
 from modules.postnet import PostNet
 from modules.transformer import FFTStack
-from modules.variance_adaptor import VarianceAdaptor, VarianceAdaptorOutput, quantization_boundaries
+from modules.variance_adaptor import Scaling, VarianceAdaptor, VarianceAdaptorOutput, quantization_boundaries
+
+
+class SpeakerStats(NamedTuple):
+    """What the phones of one speaker are normalized with: pitch in Hz, energy in the unit of its feature."""
+
+    pitch_mean: float
+    pitch_std: float
+    energy_mean: float
+    energy_std: float
 
 
 class FeatureStats(NamedTuple):
@@ -28,6 +37,7 @@ class FeatureStats(NamedTuple):
     energy_std: float
     energy_min: float
     energy_max: float
+    speakers: tuple[SpeakerStats, ...] = ()  # by speaker id; empty: the statistics above are those of all speakers
 
 
 class FastSpeech2Output(NamedTuple):
@@ -36,8 +46,8 @@ class FastSpeech2Output(NamedTuple):
     mel: Tensor  # [B, T, n_mel] float32, before the PostNet
     mel_postnet: Tensor  # [B, T, n_mel] float32, the final mel
     log_durations: Tensor  # [B, S] float32, predicted log(d + 1)
-    pitch: Tensor  # [B, S] float32, predicted z-scores, times pitch_control if no pitch was given
-    energy: Tensor  # [B, S] float32, predicted z-scores, times energy_control if no energy was given
+    pitch: Tensor  # [B, S] float32, z-scores, predicted and, if no pitch was given, scaled
+    energy: Tensor  # [B, S] float32, z-scores, predicted and, if no energy was given, scaled
     durations: Tensor  # [B, S] int64, frames used
     mel_lengths: Tensor  # [B] int64
     phone_padding_mask: Tensor  # [B, S] bool, True = padding
@@ -66,7 +76,8 @@ class FastSpeech2(nn.Module):
             config: model section.
             num_symbols: number of symbols, including padding (id 0).
             n_mel: mel bands.
-            num_speakers: number of speakers; if more than one, each has an embedding.
+            num_speakers: number of speakers; if more than one, each has an embedding, which starts at 0, so that the
+                model can start from the weights of a single speaker.
             stats: statistics of pitch and energy; the state dict contains the bins, means and standard deviations.
 
         Raises:
@@ -110,8 +121,12 @@ class FastSpeech2(nn.Module):
         self.mel_linear = nn.Linear(channels, n_mel)
         postnet = config.postnet
         self.postnet = PostNet(n_mel, postnet.hidden, postnet.layers, postnet.kernel_size, postnet.dropout)
-        for name in ("pitch_mean", "pitch_std", "energy_mean", "energy_std"):
-            self.register_buffer(name, torch.tensor(getattr(stats, name), dtype=torch.float32))
+        if self.speaker_embedding is not None:
+            nn.init.zeros_(self.speaker_embedding.weight)
+        for name in SpeakerStats._fields:
+            value = [getattr(speaker, name) for speaker in stats.speakers] or getattr(stats, name)
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
+        self.controls_z_scores = False  # True: as in Amphion, the controls are factors on z-scores
 
     def forward(
         self,
@@ -141,8 +156,8 @@ class FastSpeech2(nn.Module):
             speaker_id: [B] int64; required if the model has more than one speaker, else ignored.
             num_frames: T, the padded number of frames. If given, the forward pass never waits for the device, and the
                 durations are not checked. None: the frames of the longest row.
-            pitch_control: factor on the predicted pitch (z-scores).
-            energy_control: factor on the predicted energy (z-scores).
+            pitch_control: factor on the predicted pitch.
+            energy_control: factor on the predicted energy.
             duration_control: factor on the predicted durations.
 
         Returns:
@@ -161,8 +176,8 @@ class FastSpeech2(nn.Module):
             pitch,
             energy,
             num_frames,
-            pitch_control,
-            energy_control,
+            self.scaling("pitch", pitch_control, speaker_id),
+            self.scaling("energy", energy_control, speaker_id),
             duration_control,
         )
         return self.decode(adapted, phone_padding_mask, num_frames)
@@ -200,9 +215,22 @@ class FastSpeech2(nn.Module):
             shortened=adapted.shortened,
         )
 
-    def pitch_in_hz(self, pitch: Tensor) -> Tensor:
-        """Converts pitch from z-scores to Hz, any shape."""
-        return pitch * self.pitch_std + self.pitch_mean
+    def scaling(self, feature: str, control: float | Tensor, speaker_id: Tensor | None) -> Scaling:
+        """Returns what multiplies a speaker's "pitch" or "energy" by `control`, in terms of z-scores."""
+        if self.controls_z_scores:
+            return Scaling(control, 0.0)
+        mean, std = self._of_speaker(f"{feature}_mean", speaker_id), self._of_speaker(f"{feature}_std", speaker_id)
+        # ((z * std + mean) * control - mean) / std
+        return Scaling(control, (control - 1) * mean / std)
+
+    def pitch_in_hz(self, pitch: Tensor, speaker_id: Tensor | None = None) -> Tensor:
+        """Converts pitch [B, S] from z-scores to Hz."""
+        return pitch * self._of_speaker("pitch_std", speaker_id) + self._of_speaker("pitch_mean", speaker_id)
+
+    def _of_speaker(self, name: str, speaker_id: Tensor | None) -> Tensor:
+        """Returns a statistic as [B, 1], or as a scalar if it is the same for all speakers."""
+        value: Tensor = getattr(self, name)
+        return value if value.dim() == 0 else value[speaker_id].unsqueeze(1)
 
 
 def _range(stats: FeatureStats, feature: str) -> tuple[float, float, float, float]:

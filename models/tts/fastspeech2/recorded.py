@@ -80,7 +80,11 @@ class RecordedFastSpeech2(nn.Module):
         x = self.model.encode(phone_ids, phone_padding_mask, speaker_id)
         pitch, energy, duration = controls
         adapted = self.model.variance_adaptor(
-            x, phone_padding_mask, pitch_control=pitch, energy_control=energy, duration_control=duration
+            x,
+            phone_padding_mask,
+            pitch_scaling=self.model.scaling("pitch", pitch, speaker_id),
+            energy_scaling=self.model.scaling("energy", energy, speaker_id),
+            duration_control=duration,
         )
         return adapted._asdict()
 

@@ -40,7 +40,8 @@ class FastSpeech2Trainer(Trainer):
         data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
         self.train_set, self.valid_set = (FastSpeech2Dataset(data_dir, split) for split in ("train", "valid"))
         self._check_lengths(config.model.max_seq_len)
-        self.sampler = make_sampler(self.train_set.lengths, config.train, accelerator, config.train.max_batch_frames)
+        speakers = [self.train_set.speakers[row["speaker"]] for row in self.train_set.rows]
+        self.sampler = make_sampler(self.train_set.lengths, train, accelerator, train.max_batch_frames, speakers)
         self.train_loader = make_loader(self.train_set, self.sampler, config.train, accelerator.device)
         model = FastSpeech2(
             config.model,
@@ -131,9 +132,9 @@ class FastSpeech2Trainer(Trainer):
 
             rows = {name: mel[0] for name, mel in mels.items()}
             self.samples.write(self.writer, self.step, utt_id, title, rows, sound)
-            hertz = model.pitch_in_hz
+            pitches = {"predicted": output.pitch, "recorded": batch.pitch}
             curves = {
-                "pitch (Hz)": {"predicted": hertz(output.pitch), "recorded": hertz(batch.pitch)},
+                "pitch (Hz)": {name: model.pitch_in_hz(z, batch.speaker_id) for name, z in pitches.items()},
                 "energy (z-score)": {"predicted": output.energy, "recorded": batch.energy},
                 "duration (frames)": {"predicted": output.log_durations.expm1(), "recorded": batch.durations},
             }

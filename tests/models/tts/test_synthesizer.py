@@ -28,6 +28,8 @@ def make_model(num_speakers: int = 1, max_seq_len: int = 4000) -> FastSpeech2:
     config = dataclasses.replace(config, transformer=transformer, variance_predictor=predictor, postnet=postnet)
     torch.manual_seed(0)
     model = FastSpeech2(config, 20, 80, num_speakers, FeatureStats(200.0, 50.0, -2.0, 2.0, 10.0, 5.0, -2.0, 2.0))
+    if model.speaker_embedding is not None:
+        torch.nn.init.normal_(model.speaker_embedding.weight)
     linear = model.variance_adaptor.duration_predictor.linear
     torch.nn.init.zeros_(linear.weight)
     torch.nn.init.constant_(linear.bias, math.log(FRAMES + 1))

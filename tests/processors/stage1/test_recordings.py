@@ -69,8 +69,9 @@ def test_what_stage_2_finds(root: Path, config: VocoderPreprocessConfig, made: l
         clip = clip_of(out, row)
         assert clip.dtype == np.int16 and clip.shape == (row["num_samples"],)
         assert row["num_samples"] % HOP == 0 and RATE / 5 <= row["num_samples"] <= RATE / 5 + 6 * HOP
+    corpus = read_recordings("mine", root).utterances
     sets = {name: [row["utt_id"] for row in read_jsonl(out / f"{name}.jsonl")] for name in ("train", "valid", "test")}
-    assert sets == {name: ids for name, ids in split(rows, 0.1, 0.1, 1234)._asdict().items() if name != "golden_test"}
+    assert sets == {name: ids for name, ids in split(corpus, 0.1, 0.1, 1234)._asdict().items() if name != "golden_test"}
     report = read_json(out / "report.json")
     assert report["speakers"] == {"ann": 20, "bob": 20} and report["splits"]["golden_test"] > 0
     assert report["hours"] == pytest.approx(sum(row["num_samples"] for row in rows.values()) / RATE / 3600, abs=1e-4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from processors.stage1.stats import phone_statistics
+from processors.stage1.stats import corpus_statistics, phone_statistics
 
 
 def test_without_outliers_they_are_the_plain_ones() -> None:
@@ -32,3 +32,24 @@ def test_a_monotone_has_a_usable_deviation() -> None:
 def test_no_values() -> None:
     with pytest.raises(ValueError, match="no phone values"):
         phone_statistics(np.zeros(0))
+
+
+def test_each_speaker_has_statistics_and_the_range_is_of_z_scores() -> None:
+    rng = np.random.default_rng(0)
+    low, high = rng.normal(110, 10, 500), rng.normal(220, 30, 500)
+    found = corpus_statistics({"ann": {"pitch": high, "energy": high}, "bob": {"pitch": low, "energy": low}})
+    assert found["speakers"]["ann"]["pitch"]["mean"] == pytest.approx(high.mean(), rel=0.02)
+    assert found["speakers"]["bob"]["pitch"]["std"] == pytest.approx(low.std(), rel=0.1)
+    assert found["pitch"]["mean"] == pytest.approx(np.concatenate([low, high]).mean(), rel=0.02)
+    assert -5 < found["pitch"]["min"] < -2.5 and 2.5 < found["pitch"]["max"] < 5
+
+
+def test_a_speaker_of_few_phones_has_the_statistics_of_the_corpus() -> None:
+    many, few = np.linspace(100, 200, 500), np.array([400.0, 410.0])
+    found = corpus_statistics({"ann": {"pitch": many, "energy": many}, "bob": {"pitch": few, "energy": few}})
+    assert found["speakers"]["bob"]["pitch"] == {key: found["pitch"][key] for key in ("mean", "std")}
+
+
+def test_one_speaker_has_no_table_of_speakers() -> None:
+    values = np.linspace(100, 200, 500)
+    assert corpus_statistics({"ann": {"pitch": values, "energy": values}})["pitch"] == phone_statistics(values)

@@ -15,7 +15,7 @@ from models.tts.fastspeech2.config import (
     VariancePredictorConfig,
 )
 from models.tts.fastspeech2.loss import fastspeech2_loss
-from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output, FeatureStats
+from models.tts.fastspeech2.model import FastSpeech2, FastSpeech2Output, FeatureStats, SpeakerStats
 from models.tts.fastspeech2.recorded import RecordedFastSpeech2
 
 STATS = FeatureStats(200.0, 50.0, -3.0, 5.0, 40.0, 25.0, -1.5, 8.0)
@@ -33,6 +33,8 @@ SMALL = FastSpeech2Config(
 def small_model(num_speakers: int = 1) -> FastSpeech2:
     torch.manual_seed(1)
     model = FastSpeech2(SMALL, 20, 5, num_speakers, STATS)
+    if model.speaker_embedding is not None:
+        torch.nn.init.normal_(model.speaker_embedding.weight)
     for norm in model.postnet.norms:  # of a trained model: else padding would stay 0 by luck
         torch.nn.init.normal_(norm.bias)
     for norm in (model.variance_adaptor.pitch_predictor.norm1, model.variance_adaptor.energy_predictor.norm1):
@@ -250,3 +252,30 @@ def test_autocast_keeps_what_matters_in_float32() -> None:
 def test_default_size_is_amphions() -> None:
     model = FastSpeech2(FastSpeech2Config(), 152, 80, 1, STATS)
     assert sum(parameter.numel() for parameter in model.parameters()) == 34_592_835
+
+
+def test_the_controls_scale_hertz_and_amplitude_by_the_speakers_own_statistics() -> None:
+    torch.manual_seed(0)
+    speakers = (SpeakerStats(200.0, 50.0, 40.0, 25.0), SpeakerStats(100.0, 20.0, 60.0, 10.0))
+    model = FastSpeech2(SMALL, 20, 5, 2, STATS._replace(speakers=speakers)).eval()
+    phone_ids, lengths, speaker_id = torch.arange(1, 9)[None].repeat(2, 1), torch.tensor([8, 8]), torch.tensor([0, 1])
+
+    def say(**controls: float) -> FastSpeech2Output:
+        return model(phone_ids, lengths, speaker_id=speaker_id, **controls)
+
+    plain, high, loud = say(), say(pitch_control=1.2), say(energy_control=1.2)
+    hertz = model.pitch_in_hz(plain.pitch, speaker_id)
+    assert (hertz[0] - hertz[1]).mean() > 50  # each around its own mean
+    torch.testing.assert_close(model.pitch_in_hz(high.pitch, speaker_id), hertz * 1.2)
+    for row, stats in enumerate(speakers):
+        amplitude, louder = (e[row] * stats.energy_std + stats.energy_mean for e in (plain.energy, loud.energy))
+        torch.testing.assert_close(louder, amplitude * 1.2)
+    model.controls_z_scores = True  # published by Amphion
+    torch.testing.assert_close(say(pitch_control=1.2).pitch, plain.pitch * 1.2)
+
+
+def test_a_new_speaker_embedding_changes_nothing() -> None:
+    model = FastSpeech2(SMALL, 20, 5, 3, STATS).eval()
+    batch = Batch([4, 4])
+    first, second = (run(model, batch.all(), speaker_id=torch.full((2,), n)).mel for n in (0, 2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
