@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bins.preprocess import corpus_folder
+from bins.preprocess import corpus_folders
 from bins.recipe.flags import PREPROCESS
 from config.load import load_config
 from config.schema import PreprocessConfig
@@ -22,13 +22,18 @@ def main() -> None:
     """Runs only the alignment."""
     arguments = PREPROCESS.parse("Write TextGrids with the times of the words and phones of a corpus, and stop.")
     config = load_config(arguments.config, arguments.set)
-    name, folder = corpus_folder(config, arguments.config)
+    folders = corpus_folders(config, arguments.config)
     preprocess = config.preprocess
     if not isinstance(preprocess, PreprocessConfig):
         raise UserError(f"{arguments.config}: {config.model_type} needs no alignment: give a model's that has texts", 2)
 
     num_workers = arguments.num_workers or available_cores()
-    run_on_ranks(num_workers, lambda workers: align(preprocess, name, folder, workers))
+
+    def align_all(workers: Workers) -> None:
+        for name, folder in folders.items():
+            align(preprocess, name, folder, workers)
+
+    run_on_ranks(num_workers, align_all)
 
 
 def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -> None:

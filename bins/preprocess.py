@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from utils.utterance import Corpus
 
 
-def corpus_folder(config: ExpConfig, config_path: Path) -> tuple[str, Path]:
-    """Returns the name and the folder of the corpus.
+def corpus_folders(config: ExpConfig, config_path: Path) -> dict[str, Path]:
+    """Returns the folder of each corpus, by its name.
 
     Raises:
         UserError: the config names no corpus, or still has the placeholder of a recipe.
     """
     if not config.dataset:
         raise UserError(f'{config_path}: dataset is empty: name the corpus, e.g. "dataset": ["LJSpeech"]', 2)
-    name = config.dataset[0]
+    return {name: _corpus_folder(config, config_path, name) for name in config.dataset}
+
+
+def _corpus_folder(config: ExpConfig, config_path: Path, name: str) -> Path:
     if name not in config.dataset_path:
         raise UserError(f"{config_path}: dataset_path.{name} is missing: the folder of the corpus", 2)
     folder = config.dataset_path[name]
@@ -40,7 +43,7 @@ def corpus_folder(config: ExpConfig, config_path: Path) -> tuple[str, Path]:
             f"there, the one that holds {'metadata.csv and wavs/' if _needs_text(config) else 'its recordings'}",
             2,
         )
-    return name, Path(folder)
+    return Path(folder)
 
 
 def _needs_text(config: ExpConfig) -> bool:
@@ -52,9 +55,14 @@ def main() -> None:
     """Runs stage 1."""
     arguments = PREPROCESS.parse(__doc__)
     config = load_config(arguments.config, arguments.set)
-    name, folder = corpus_folder(config, arguments.config)
+    folders = corpus_folders(config, arguments.config)
     num_workers = arguments.num_workers or available_cores()
-    run_on_ranks(num_workers, lambda workers: make_features(config, name, folder, workers))
+
+    def make_all(workers: "Workers") -> None:
+        for name, folder in folders.items():
+            make_features(config, name, folder, workers)
+
+    run_on_ranks(num_workers, make_all)
 
 
 def make_features(config: ExpConfig, name: str, folder: Path, workers: "Workers") -> None:

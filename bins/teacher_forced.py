@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from bins.preprocess import corpus_folder
+from bins.preprocess import corpus_folders
 from bins.recipe.flags import TEACHER_FORCED
 from config.load import load_config
 from config.schema import ExpConfig, PreprocessConfig, VocoderPreprocessConfig
@@ -49,7 +49,9 @@ def make(args: argparse.Namespace) -> None:
     """
     started = time.monotonic()
     config = load_config(args.config, args.set)
-    dataset, corpus_dir = corpus_folder(config, args.config)
+    if len(config.dataset) > 1:
+        raise UserError(f"dataset: fine-tuning takes one corpus, not {', '.join(config.dataset)}", exit_code=2)
+    ((dataset, corpus_dir),) = corpus_folders(config, args.config).items()
 
     from models.tts.experiment import read_experiment
 

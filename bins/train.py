@@ -16,7 +16,7 @@ from config.schema import ExpConfig, PreprocessConfig
 from processors.stage1.lock import check_features
 from utils.data_folder import ACOUSTIC, acoustic_dataset
 from utils.errors import UserError
-from utils.jsonl import write_json
+from utils.jsonl import read_json, write_json
 from utils.lock import exclusive
 from utils.logging import setup_logging
 from utils.program import run
@@ -31,6 +31,8 @@ def main() -> None:
     if args.acoustic_dir is not None:
         if not config.dataset:
             raise UserError("dataset: empty; name the corpus that the mels were made of", exit_code=2)
+        if len(config.dataset) > 1:
+            raise UserError(f"dataset: fine-tuning takes one corpus, not {', '.join(config.dataset)}", exit_code=2)
         config = replace(config, dataset=(acoustic_dataset(config.dataset[0], args.acoustic_dir),))
         exp_dir = Path(config.log_dir) / args.exp_name
         if args.resume and args.resume_from_ckpt_path is None and not any(exp_dir.glob("checkpoint/step-*")):
@@ -62,19 +64,19 @@ def train(
     """
     if exp_name in ("", ".", "..") or "/" in exp_name or "\\" in exp_name:
         raise UserError(f"--name {exp_name!r}: give a plain name, not a path (log_dir says where it goes)", exit_code=2)
-    data_dir = check_features(config)
+    data_dirs = check_features(config)
 
     setup_logging()
     exp_dir = Path(config.log_dir) / exp_name
     first_process = os.environ.get("RANK", "0") == "0"
     with exclusive(exp_dir) if first_process else nullcontext():
-        _train(config, exp_dir, data_dir, resume, resume_from, start_from, first_process)
+        _train(config, exp_dir, data_dirs, resume, resume_from, start_from, first_process)
 
 
 def _train(
     config: ExpConfig,
     exp_dir: Path,
-    data_dir: Path,
+    data_dirs: list[Path],
     resume: bool,
     resume_from: Path | None,
     start_from: Path | None,
@@ -84,19 +86,22 @@ def _train(
     from models.training.resume import check_same_data, check_same_model, find_resume_point, portable
 
     make_trainer = resolve(find_model(config.model_type).trainer)
-    kept = [*make_trainer.data_files, *([ACOUSTIC] if (data_dir / ACOUSTIC).is_file() else [])]
+    data_dir = data_dirs[0]
+    tables = make_trainer.tables(data_dirs)
+    if (data_dir / ACOUSTIC).is_file():
+        tables[ACOUSTIC] = read_json(data_dir / ACOUSTIC)
     checkpoint = find_resume_point(exp_dir, resume, resume_from, make_trainer.checkpoint_files, first_process)
     if checkpoint is not None:
         check_same_model(config, checkpoint)
-        check_same_data(data_dir, checkpoint, kept)
+        check_same_data(data_dir, checkpoint, tables)
     elif first_process:
         shutil.rmtree(exp_dir / "log", ignore_errors=True)  # left by a run that stopped before its first checkpoint
     trainer = make_trainer(config, exp_dir)
     trainer.setup(checkpoint, start_from)
     if first_process:  # only now, so that a training that fails to start leaves no folder behind
         write_json(exp_dir / "args.json", portable(config))
-        for name in kept:
-            shutil.copyfile(data_dir / name, exp_dir / name)
+        for name, table in tables.items():
+            write_json(exp_dir / name, table)
         if isinstance(config.preprocess, PreprocessConfig) and config.preprocess.lexicon_path is not None:
             shutil.copyfile(config.preprocess.lexicon_path, exp_dir / "lexicon.txt")
     trainer.fit()

@@ -221,7 +221,7 @@ def split_sources(folder: Path, split: str, mel: MelSettings) -> Iterator[Source
     from models.vocoder.hifigan.dataset import HiFiGANDataset
     from models.vocoder.resynthesis import Clip
 
-    dataset = HiFiGANDataset(folder, split, mel, mel.hop_size)
+    dataset = HiFiGANDataset([folder], split, mel, mel.hop_size)
     if not len(dataset):
         raise UserError(f"{folder / split}.jsonl: holds no utterance")
 

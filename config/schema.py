@@ -8,6 +8,7 @@ Keys that Amphion has too have the same names, so that its users recognize them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Problem = tuple[str, str]  # the key inside its section, and the error in its value
@@ -202,16 +203,18 @@ class ExpConfig(Section):
     model: Any  # a Section; the model defines its class
     preprocess: AudioConfig
     train: TrainConfig
-    dataset: tuple[str, ...] = ()  # name of the corpus, at most one
+    dataset: tuple[str, ...] = ()  # names of the corpora
     dataset_path: dict[str, str] = field(default_factory=dict)  # corpus -> its folder
     log_dir: str = "ckpts/tts"  # experiments go to <log_dir>/<name>
 
+    @property
+    def data_dirs(self) -> list[Path]:
+        """The folders with the features of the corpora."""
+        return [Path(self.preprocess.processed_dir) / name for name in self.dataset]
+
     def problems(self) -> Iterator[Problem]:
-        if len(self.dataset) > 1:
-            yield (
-                "dataset",
-                f"only one corpus per experiment is supported, got {len(self.dataset)}: {', '.join(self.dataset)}",
-            )
+        if len(set(self.dataset)) < len(self.dataset):
+            yield "dataset", f"names a corpus twice: {', '.join(self.dataset)}"
         for name in self.dataset:
             if not name or name in (".", "..") or "/" in name or "\\" in name:
                 yield "dataset", f"{name!r} is not a plain name: features are kept in a folder of this name"

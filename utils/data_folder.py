@@ -13,10 +13,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from utils.errors import UserError
+from utils.jsonl import read_jsonl
 
 SPLITS = ("train", "valid", "test", "golden_test")
 SHARDS = "shards"
@@ -47,6 +49,7 @@ class AcousticRow(TypedDict):
     num_frames: int
     first_frame: int  # number of mel frames before the first phone, which are cut off
     shard: str  # name of the shard that holds its features
+    dataset: NotRequired[str]  # added by read_split, as in the next class
 
 
 class ClipRow(TypedDict):
@@ -56,6 +59,7 @@ class ClipRow(TypedDict):
     speaker: str
     num_samples: int
     shard: str
+    dataset: NotRequired[str]
 
 
 class Teacher(TypedDict):
@@ -79,6 +83,24 @@ class Lock(_AnyLock, total=False):
 
     files: dict[str, str]  # file name -> SHA-256; absent from teacher-forced data
     acoustic: Teacher  # teacher-forced data only
+
+
+def read_split(data_dirs: Sequence[Path], split: str) -> list[dict[str, Any]]:
+    """Reads the manifests of a split in one or several data folders.
+
+    Returns:
+        Rows with the additional field "dataset", the name of their folder. If there are several folders, a shard's
+        name is `DATA_FOLDER/SHARD`.
+
+    Raises:
+        UserError: a manifest is missing or damaged.
+    """
+    rows = []
+    for data_dir in data_dirs:
+        prefix = f"{data_dir.name}/" if len(data_dirs) > 1 else ""
+        for row in read_jsonl(data_dir / f"{split}.jsonl"):
+            rows.append({**row, "shard": f"{prefix}{row['shard']}", "dataset": data_dir.name})
+    return rows
 
 
 def claim(data_dir: Path, *inputs: Path) -> None:

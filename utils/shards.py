@@ -102,15 +102,16 @@ def read_features(path: Path, utt_ids: Iterable[str], features: Iterable[str] = 
 
 
 class ShardReader:
-    """Reads the shards of a data folder for training; each is memory-mapped and opened at its first use."""
+    """Reads the shards of data folders for training; each is memory-mapped and opened at its first use."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Stores the path; no file is opened yet.
+    def __init__(self, *data_dirs: Path) -> None:
+        """Stores the paths; no file is opened yet.
 
         Args:
-            data_dir: the data folder; the shards are in its folder `shards`.
+            data_dirs: the data folders; the shards are in their folders `shards`. If there are several, a shard's name
+                is `DATA_FOLDER/SHARD`, as in the rows of `utils.data_folder.read_split`.
         """
-        self._folder = data_dir / SHARDS
+        self._folders = {data_dir.name if len(data_dirs) > 1 else "": data_dir / SHARDS for data_dir in data_dirs}
         self._open: dict[str, Any] = {}
 
     def read(self, shard: str, utt_id: str, feature: str, start: int = 0, stop: int | None = None) -> Tensor:
@@ -145,7 +146,7 @@ class ShardReader:
 
     def _shard(self, name: str) -> Any:
         if name not in self._open:
-            path = shard_path(self._folder, name)
+            path = self._path(name)
             if not path.is_file():
                 raise UserError(f"{path} is missing: run stage 1 again")
             try:
@@ -155,7 +156,11 @@ class ShardReader:
         return self._open[name]
 
     def _damaged(self, shard: str, detail: str) -> str:
-        return f"{shard_path(self._folder, shard)} is damaged ({detail}): run stage 1 again"
+        return f"{self._path(shard)} is damaged ({detail}): run stage 1 again"
+
+    def _path(self, shard: str) -> Path:
+        data_dir, _, name = shard.rpartition("/")
+        return shard_path(self._folders[data_dir], name)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves out the open shards: a worker process of a data loader opens them itself."""

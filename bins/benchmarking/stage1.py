@@ -30,12 +30,12 @@ def preprocessing(config: ExpConfig, options: Options) -> Iterator[Record]:
     Raises:
         UserError: the corpus is missing (`options.real`).
     """
-    from bins.preprocess import corpus_folder, make_features
+    from bins.preprocess import corpus_folders, make_features
 
     workers = options.num_workers or available_cores()
     with tempfile.TemporaryDirectory() as folder:
         if options.real:
-            name, root = corpus_folder(config, Path("--config"))
+            name, root = next(iter(corpus_folders(config, Path("--config")).items()))
             source = str(root)
         else:
             name, root = "random", Path(folder) / "random"

@@ -219,7 +219,7 @@ def _features(config: ExpConfig, options: Options) -> Iterator[tuple[ExpConfig, 
     if options.real:
         from processors.stage1.lock import check_features
 
-        yield config, str(check_features(config))
+        yield config, ", ".join(map(str, check_features(config)))
         return
     train = config.train
     lengths = corpus_lengths(config, max(UTTERANCES, 8 * train.batch_size * train.gradient_accumulation_step))

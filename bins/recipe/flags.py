@@ -27,7 +27,7 @@ RESUME_FROM = Flag("resume_from_ckpt_path", "DIR", "continues from this checkpoi
 RESUME_TYPE = Flag(
     "resume_type",
     "TYPE",
-    "resume: all of the checkpoint; finetune: only the weights, which may be a published vocoder's",
+    "resume: all of the checkpoint; finetune: only the weights, which may be a published model's",
     default="resume",
     choices=("resume", "finetune"),
 )
@@ -59,9 +59,14 @@ SPEAKER = Flag(
 VOCODER_DIR = Flag(
     "vocoder_dir", "DIR", "the vocoder that turns the mel into sound", unset="Griffin-Lim, without a network"
 )
-PITCH = Flag("pitch_control", "FACTOR", "scales the pitch", default="1.0")
-ENERGY = Flag("energy_control", "FACTOR", "scales the energy", default="1.0")
-DURATION = Flag("duration_control", "FACTOR", "scales the durations: 2.0 is half as fast", default="1.0")
+PITCH = Flag(
+    "pitch_control",
+    "FACTOR",
+    "scales the pitch: 1.2 is 20 % higher (Amphion's models: z-scores)",
+    default="1.0",
+)
+ENERGY = Flag("energy_control", "FACTOR", "scales the amplitude: 1.2 is 20 % more (Amphion's: z-scores)", default="1.0")
+DURATION = Flag("duration_control", "FACTOR", "scales the durations: 1.2 is 20 % slower", default="1.0")
 
 VOCODER = EXPERIMENT._replace(meaning="the vocoder: an experiment, one checkpoint in it, or a published folder")
 VOCODER_MODE = MODE._replace(
@@ -138,10 +143,9 @@ def _need(args: argparse.Namespace, *names: str, instead: str = "") -> None:
 
 
 PREPROCESS = Program("bins/preprocess.py", (CONFIG, SET, NUM_WORKERS), (CONFIG,), check_workers, gpus="none")
-_TRAIN = (CONFIG, NAME, SET, NUM_WORKERS, RESUME, RESUME_FROM)
-TRAIN_VOICE = Program("bins/train.py", _TRAIN, (CONFIG, NAME), gpus="all")
-TRAIN_VOCODER = TRAIN_VOICE._replace(flags=(*_TRAIN, RESUME_TYPE), check=check_weights)
-TRAIN = TRAIN_VOCODER._replace(flags=(*_TRAIN, RESUME_TYPE, ACOUSTIC_DIR))  # all flags of bins/train.py
+_TRAIN = (CONFIG, NAME, SET, NUM_WORKERS, RESUME, RESUME_FROM, RESUME_TYPE)
+TRAIN_MODEL = Program("bins/train.py", _TRAIN, (CONFIG, NAME), check_weights, gpus="all")
+TRAIN = TRAIN_MODEL._replace(flags=(*_TRAIN, ACOUSTIC_DIR))  # all flags of bins/train.py
 FINETUNE = TRAIN._replace(check=check_start)
 TEACHER_FORCED = Program(
     "bins/teacher_forced.py", (CONFIG, ACOUSTIC_DIR, ACOUSTIC_DATA_DIR, SET), (CONFIG, ACOUSTIC_DIR)

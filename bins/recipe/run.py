@@ -22,10 +22,10 @@ from utils.program import run
 
 # kind of recipe -> its stages in order, and the programs of each
 KINDS = {
-    "voice": {"1": [flags.PREPROCESS], "2": [flags.TRAIN_VOICE], "3": [flags.INFERENCE]},
+    "voice": {"1": [flags.PREPROCESS], "2": [flags.TRAIN_MODEL], "3": [flags.INFERENCE]},
     "vocoder": {
         "1": [flags.PREPROCESS],
-        "2": [flags.TRAIN_VOCODER],
+        "2": [flags.TRAIN_MODEL],
         "3": [flags.VOCODE],
         "finetune": [flags.TEACHER_FORCED, flags.FINETUNE],
     },
@@ -179,7 +179,7 @@ class Recipe:
             return f"The voice of {given.acoustic_dir} now speaks through it: --vocoder_dir {experiment}"
         speak = {"stage": "3", "infer_expt_dir": experiment, "infer_output_dir": f"{experiment}/result"}
         if self.kind == "vocoder":
-            speak |= {"infer_mode": "batch", "infer_dataset": " ".join(config.dataset)}
+            speak |= {"infer_mode": "batch", "infer_dataset": config.dataset[0] if config.dataset else ""}
             return self.next_command(**speak, infer_testing_set="golden_test")
         text = "This is a clip of generated speech with the given text from a TTS model."
         return self.next_command(**speak, infer_mode="single", infer_text=text, vocoder_dir=given.vocoder_dir)

@@ -27,8 +27,8 @@ def check_not_empty(train_set: Any, valid_set: Any) -> None:
     for dataset, split in ((train_set, "train"), (valid_set, "valid")):
         if not len(dataset):
             raise UserError(
-                f"{dataset.data_dir}/{split}.jsonl is empty: training needs more utterances, or a "
-                "preprocess.valid_fraction above 0"
+                f"{', '.join(map(str, dataset.data_dirs))}: {split}.jsonl is empty: training needs more utterances, "
+                "or a preprocess.valid_fraction above 0"
             )
 
 

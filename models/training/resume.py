@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -171,18 +171,23 @@ def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
         raise UserError(f"{checkpoint} belongs to another experiment: {'; '.join(different)}", exit_code=2)
 
 
-def check_same_data(data_dir: Path, checkpoint: Path, names: Sequence[str]) -> None:
-    """Checks that these files of the features are the ones that the checkpoint was trained on.
+def check_same_data(data_dir: Path, checkpoint: Path, tables: Mapping[str, Any]) -> None:
+    """Checks that these tables of the features are the ones that the checkpoint was trained on.
+
+    Args:
+        data_dir: where the tables come from, for messages.
+        checkpoint: in its experiment.
+        tables: file name -> content.
 
     Raises:
         UserError: one of them has changed.
     """
-    for name in names:
+    for name, table in tables.items():
         saved = checkpoint.parent.parent / name
-        if saved.is_file() and read_json(saved) != read_json(data_dir / name):
+        if saved.is_file() and read_json(saved) != table:
             raise UserError(
                 f"{data_dir / name} is no longer what {checkpoint} was trained on: the features were computed again "
-                "from another corpus or with another checkpoint of the acoustic model. Train under another --name.",
+                "from other corpora or with another checkpoint of the acoustic model. Train under another --name.",
                 exit_code=2,
             )
 

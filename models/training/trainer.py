@@ -51,7 +51,6 @@ class Trainer:
     train_loader: DataLoader | ResidentLoader
     unit = "mel frames"  # of batch sizes and speed
     train_set: Any  # its rows have utt_id
-    data_files: tuple[str, ...] = ()  # files of the data folder that are copied into the experiment
     # Files of every checkpoint.
     checkpoint_files: tuple[str, ...] = (
         "model.safetensors",
@@ -107,6 +106,15 @@ class Trainer:
             self.writer = SummaryWriter(str(self.exp_dir / "log"), purge_step=self.step + 1 if resume_from else None)
 
     # Methods that a subclass implements or overrides.
+
+    @staticmethod
+    def tables(data_dirs: Sequence[Path]) -> dict[str, Any]:
+        """Reads what synthesis needs of the data folders; the experiment keeps it.
+
+        Returns:
+            Name of a JSON file -> its content.
+        """
+        return {}
 
     def build(self) -> None:
         """Builds the model, the optimizers and the loader."""

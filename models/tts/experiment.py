@@ -1,5 +1,6 @@
 """Reads an acoustic model's experiment except its weights. Needs no PyTorch, so mistakes are reported immediately."""
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from utils.data_folder import SPEAKERS, SYMBOLS_TABLE, TABLES
 from utils.errors import UserError
 from utils.jsonl import read_json
 
+_LISTED = 20  # speakers in a message
 PUBLISHED = "FastSpeech2"  # model type of a published Amphion folder
 
 
@@ -90,14 +92,25 @@ def speaker_id(speakers: Mapping[str, int], name: str | None, source: object) ->
         source: the experiment, for messages.
 
     Raises:
-        UserError: the speaker is unknown, or the model has several and no name was given; the known ones are listed.
+        UserError: the speaker is unknown, or the model has several and no name was given; the message lists names.
     """
-    known = ", ".join(sorted(speakers))
     if name is not None and name not in speakers:
-        known = f"its speakers: {known}" if known else "it has one unnamed voice: omit the flag"
-        raise UserError(f"--infer_speaker_name {name}: {source} has no such speaker; {known}", 2)
+        if not speakers:
+            raise UserError(f"--infer_speaker_name {name}: {source} has one unnamed voice: omit the flag", 2)
+        near = difflib.get_close_matches(name, speakers, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"--infer_speaker_name {name}: {source} has no such speaker; {hint}{_listed(speakers)}", 2)
     if len(speakers) < 2:
         return None
     if name is None:
-        raise UserError(f"{source} has {len(speakers)} speakers: choose one with --infer_speaker_name: {known}", 2)
+        raise UserError(
+            f"{source} has {len(speakers)} speakers: choose one with --infer_speaker_name; {_listed(speakers)}", 2
+        )
     return speakers[name]
+
+
+def _listed(speakers: Mapping[str, int]) -> str:
+    """Lists speakers for a message, but not hundreds of them."""
+    names = sorted(speakers)
+    more = f" and {len(names) - _LISTED} more, in {SPEAKERS}" if len(names) > _LISTED else ""
+    return f"its speakers: {', '.join(names[:_LISTED])}{more}"

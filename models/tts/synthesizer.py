@@ -28,7 +28,7 @@ Vocoder = Callable[[Tensor, Tensor], list[Tensor]]
 
 
 class Controls(NamedTuple):
-    """Factors on the predictions: pitch and energy as z-scores, durations in frames."""
+    """Factors on the predictions: pitch in Hz, energy, and durations in frames."""
 
     pitch: float = 1.0
     energy: float = 1.0

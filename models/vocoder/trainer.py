@@ -60,10 +60,10 @@ class VocoderTrainer(Trainer):
         """Builds the data sets, the sampler, the loader, and the measures of validation."""
         config, train, accelerator = self.config, self.config.train, self.accelerator
         self.train_config = train
-        data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
         mel = config.preprocess.mel
         self.train_set, self.valid_set = (
-            self.dataset_class(data_dir, split, mel, self.train_config.segment_size) for split in ("train", "valid")
+            self.dataset_class(config.data_dirs, split, mel, self.train_config.segment_size)
+            for split in ("train", "valid")
         )
         check_not_empty(self.train_set, self.valid_set)
         self.sampler = CropSampler(

@@ -102,18 +102,23 @@ def check_kind(out_dir: Path, config: AudioConfig) -> None:
     )
 
 
-def check_features(config: ExpConfig) -> Path:
-    """Checks that the features of the configured corpus are finished and have the configured settings.
+def check_features(config: ExpConfig) -> list[Path]:
+    """Checks that the features of the configured corpora are finished and have the configured settings.
 
     Returns:
-        The data folder.
+        The data folders.
 
     Raises:
         UserError: stage 1 has not finished, or ran with other settings; the message names each field.
     """
     if not config.dataset:
         raise UserError("dataset is empty: name the corpus to train on", exit_code=2)
-    data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
+    for data_dir in config.data_dirs:
+        _check_folder(data_dir, config)
+    return config.data_dirs
+
+
+def _check_folder(data_dir: Path, config: ExpConfig) -> None:
     if not (data_dir / LOCK).is_file():
         raise UserError(
             f"{data_dir} holds no finished features: run the stage that makes them first (--stage 1; an acoustic "
@@ -138,4 +143,3 @@ def check_features(config: ExpConfig) -> Path:
         raise UserError(
             f"{data_dir}: {'; '.join(differences)}. Run stage 1 again, or restore the old value.", exit_code=2
         )
-    return data_dir

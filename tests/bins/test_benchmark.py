@@ -187,14 +187,14 @@ def test_the_lengths_are_ljspeechs_or_the_corpus_own(tmp_path: Path) -> None:
 def test_random_features_are_as_stage_1_would_leave_them(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path, SMALL_FASTSPEECH2))
     write_features(config, np.array([0.01, 2.0, 3.0]), tmp_path / "acoustic")
-    dataset = FastSpeech2Dataset(tmp_path / "acoustic", "train")
+    dataset = FastSpeech2Dataset([tmp_path / "acoustic"], "train")
     for item in (dataset[0], dataset[1]):
         assert item.durations.sum() == item.mel_lengths == len(item.mel) and item.durations.min() >= 1
     assert dataset.lengths[1] == round(2 * 22050 / 256)
 
     config = load_config(write_config(tmp_path, SMALL_HIFIGAN))
     write_features(config, np.array([0.01, 2.0]), tmp_path / "clips")
-    clips = HiFiGANDataset(tmp_path / "clips", "train", config.preprocess.mel, 8192)
+    clips = HiFiGANDataset([tmp_path / "clips"], "train", config.preprocess.mel, 8192)
     assert len(clips[Crop(0, 0.5)].audio) == 8192 + 2 * clips.margin
 
 

@@ -46,6 +46,8 @@ def make_experiment(root: Path, speakers=("ann",)) -> Path:
     torch.manual_seed(0)
     stats = FeatureStats(*STATS.values(), *STATS.values())
     model = FastSpeech2(config.model, len(SYMBOLS), 80, len(speakers), stats)
+    if model.speaker_embedding is not None:
+        torch.nn.init.normal_(model.speaker_embedding.weight)
     linear = model.variance_adaptor.duration_predictor.linear
     torch.nn.init.zeros_(linear.weight)
     torch.nn.init.constant_(linear.bias, math.log(4 + 1))
@@ -274,7 +276,7 @@ def test_too_loud_a_wav_is_scaled_and_said(capsys, experiment, vocoder, tmp_path
 
 def test_speakers(capsys, duet, vocoder, config, tmp_path):
     flags = ("--infer_output_dir", tmp_path / "out", "--vocoder_dir", vocoder)
-    assert "choose one with --infer_speaker_name: ann, bob" in fails(capsys, duet, *single(), *flags)
+    assert "choose one with --infer_speaker_name; its speakers: ann, bob" in fails(capsys, duet, *single(), *flags)
     message = fails(capsys, duet, *single(), *flags, "--infer_speaker_name", "cid")
     assert "cid" in message and "ann, bob" in message
     run(capsys, duet, *single(), *flags, "--infer_speaker_name", "ann")

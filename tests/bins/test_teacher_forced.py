@@ -14,8 +14,9 @@ from config.schema import MelSettings
 from models.training.batching import collate
 from models.training.resume import portable
 from models.tts.fastspeech2 import teacher_forced
-from models.tts.fastspeech2.dataset import FastSpeech2Dataset, read_stats
+from models.tts.fastspeech2.dataset import FastSpeech2Dataset
 from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.fastspeech2.tables import read_stats
 from models.tts.fastspeech2.teacher_forced import forced
 from models.vocoder.hifigan.dataset import HiFiGANDataset
 from models.vocoder.sourcefilter.dataset import SourceFilterDataset
@@ -70,7 +71,7 @@ def trained(tmp_path_factory, tiny_corpus) -> Path:
     for name in ("symbols.json", "stats.json", "speakers.json"):
         shutil.copyfile(root / "data/LJSpeech" / name, experiment / name)
     (experiment / "args.json").write_text(json.dumps(portable(config)))
-    model = FastSpeech2(config.model, len(SYMBOLS), 80, 1, read_stats(experiment))
+    model = FastSpeech2(config.model, len(SYMBOLS), 80, 1, read_stats(experiment, {"LJSpeech": 0}))
     save_file(model.state_dict(), folder / "model.safetensors")
     return root
 
@@ -146,7 +147,7 @@ def test_a_vocoder_with_a_source_finds_the_recordings_pitch(place):
     values = json.loads((place / "exp_config.json").read_text())
     (place / "exp_config.json").write_text(json.dumps({**values, "model_type": "SourceFilter"}))
     main(flags(place))
-    dataset = SourceFilterDataset(place / "vocoder/LJSpeech-voice", "valid", MEL, 8192)
+    dataset = SourceFilterDataset([place / "vocoder/LJSpeech-voice"], "valid", MEL, 8192)
     (wav, mel), pitch = dataset.clip(0), dataset.pitch(0)
     assert len(mel) == len(pitch) == len(wav) // 256
     assert (pitch > 0).float().mean() > 0.3
@@ -165,7 +166,7 @@ def test_mels_are_the_models_teacher_forced_ones_whatever_the_batches(place, mon
 
     model = load_own_model(read_experiment(place / "ckpts/voice")).eval()
     for split in SETS:
-        dataset = FastSpeech2Dataset(place / "data/LJSpeech", split)
+        dataset = FastSpeech2Dataset([place / "data/LJSpeech"], split)
         for index in range(min(3, len(dataset))):
             utt_id = dataset.rows[index]["utt_id"]
             with torch.inference_mode():
@@ -180,11 +181,11 @@ def test_the_trainer_finds_what_it_needs(place):
     out = place / "vocoder/LJSpeech-voice"
     assert out.name == acoustic_dataset("LJSpeech", place / "ckpts/voice")
     config = load_config(place / "exp_config.json", ['dataset=["LJSpeech-voice"]'])
-    assert check_features(config) == out
+    assert check_features(config) == [out]
     for split in (*SETS, "golden_test"):  # the acoustic model's sets, not the vocoder's own
         ours = [row["utt_id"] for row in read_jsonl(out / f"{split}.jsonl")]
         assert ours == [row["utt_id"] for row in read_jsonl(place / f"data/LJSpeech/{split}.jsonl")]
-    wav, mel = HiFiGANDataset(out, "valid", MEL, 8192).clip(0)
+    wav, mel = HiFiGANDataset([out], "valid", MEL, 8192).clip(0)
     assert mel.shape == (len(wav) // 256, 80)
     acoustic = read_json(out / "preprocess.lock.json")["acoustic"]
     assert (acoustic["experiment"], acoustic["checkpoint"]) == ("voice", "step-0000010")

@@ -73,7 +73,7 @@ def features(tmp_path):
     return make_features(tmp_path / "data/Tones")
 
 
-def make_features(folder: Path, train: int = 11, valid: int = 3) -> Path:
+def make_features(folder: Path, train: int = 11, valid: int = 3, speakers: tuple[str, ...] = ("one",)) -> Path:
     rng = np.random.default_rng(0)
     (folder / "shards").mkdir(parents=True)
     symbols = ["_", *PHONES]
@@ -96,16 +96,19 @@ def make_features(folder: Path, train: int = 11, valid: int = 3) -> Path:
                 f"{utt_id}.phone_pitch": (100 + 5 * levels) * (durations > 0),
                 f"{utt_id}.phone_energy": levels * (durations > 0),
             }
-            row = {"utt_id": utt_id, "speaker": "one", "text": "hello", "phones": phones}
+            row = {"utt_id": utt_id, "speaker": speakers[i % len(speakers)], "text": "hello", "phones": phones}
             lines.append(json.dumps({**row, "num_frames": frames, "shard": "shard-00000"}))
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     save_file(tensors, folder / "shards/shard-00000.safetensors")
     (folder / "symbols.json").write_text(json.dumps(symbols))
-    (folder / "speakers.json").write_text('{"one": 0}')
-    stats = {
+    (folder / "speakers.json").write_text(json.dumps({name: i for i, name in enumerate(speakers)}))
+    stats: dict = {
         "pitch": {"mean": 120.0, "std": 15.0, "min": -2.0, "max": 2.0},
         "energy": {"mean": 4.0, "std": 3.0, "min": -2.0, "max": 2.0},
     }
+    if len(speakers) > 1:
+        own = {"pitch": {"mean": 110.0, "std": 10.0}, "energy": {"mean": 3.0, "std": 2.0}}
+        stats["speakers"] = {name: own for name in speakers[1:]}  # the first has the corpus's
     (folder / "stats.json").write_text(json.dumps(stats))
     (folder / "preprocess.lock.json").write_text(
         json.dumps({"preprocess": SMALL["preprocess"], "features_version": FEATURES_VERSION})
@@ -158,11 +161,11 @@ def small_config(tmp_path, features):
 
 @pytest.fixture
 def trained(small_config, fresh_accelerator):
-    """`trained(name, *overrides, resume=False)` trains on `small_config` and returns the newest checkpoint."""
+    """`trained(name, *overrides, resume=False, start_from=None)` trains on `small_config` -> newest checkpoint."""
 
-    def run(name, *overrides, resume=False):
+    def run(name, *overrides, resume=False, start_from=None):
         fresh_accelerator()
-        train(load_config(small_config, overrides), name, resume, None)
+        train(load_config(small_config, overrides), name, resume, None, start_from)
         return list_checkpoints(small_config.parent / "ckpts" / name / "checkpoint")[-1][1]
 
     return run

@@ -207,7 +207,7 @@ def _read_stats(root: Path, args: Mapping[str, Any], weights: Mapping[str, Tenso
         r"\w[\w .-]*", name
     ):  # a plain name, so the path stays inside the folder
         return None
-    values: dict[str, float] = {}
+    values: dict[str, Any] = {}
     for feature, part in (("pitch", "phone_pitches"), ("energy", "phone_energys")):
         path = root / name / part / "statistics.json"
         if not path.is_file():

@@ -1,6 +1,6 @@
 """Loads the features of stage 1 as batches for FastSpeech 2."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -8,14 +8,11 @@ import torch
 from torch import Tensor
 
 from models.training.ragged import Ragged
-from models.tts.fastspeech2.model import FeatureStats, SpeakerStats
+from models.tts.fastspeech2.tables import feature_stats, find_speaker, read_tables
 from text.symbols import SymbolTable, UnknownSymbolError
-from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE, AcousticRow
+from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE, AcousticRow, read_split
 from utils.errors import UserError
-from utils.jsonl import read_json, read_jsonl
 from utils.shards import ShardReader
-
-_FEATURES = ("pitch", "energy")
 
 
 class FastSpeech2Batch(NamedTuple):
@@ -46,29 +43,31 @@ def _widened(x: Tensor, length: int) -> Tensor:
 
 
 class FastSpeech2Dataset(torch.utils.data.Dataset):
-    """One split of a corpus. Each item reads an utterance's features from its memory-mapped shard."""
+    """One split of one or several corpora. Each item reads an utterance's features from its memory-mapped shard."""
 
-    def __init__(self, data_dir: Path, split: str) -> None:
-        """Reads the manifest, the symbols, the speakers and the statistics.
+    def __init__(self, data_dirs: Sequence[Path], split: str) -> None:
+        """Reads the manifests, the symbols, the speakers and the statistics.
 
         Args:
-            data_dir: data folder of stage 1.
+            data_dirs: data folders of stage 1.
             split: "train", "valid", "test" or "golden_test".
 
         Raises:
             UserError: the split is missing, or an utterance has a symbol that symbols.json lacks.
         """
-        self.data_dir = data_dir
-        self.rows: list[AcousticRow] = cast(list[AcousticRow], read_jsonl(data_dir / f"{split}.jsonl"))
-        self.symbols = SymbolTable(read_json(data_dir / SYMBOLS_TABLE))
-        self.speakers: dict[str, int] = read_json(data_dir / SPEAKERS)
-        self.stats = read_stats(data_dir, self.speakers)
+        self.data_dirs = data_dirs
+        self.rows: list[AcousticRow] = cast(list[AcousticRow], read_split(data_dirs, split))
+        tables = read_tables(data_dirs)
+        self.symbols = SymbolTable(tables[SYMBOLS_TABLE])
+        self.speakers: dict[str, int] = tables[SPEAKERS]
+        self.stats = feature_stats(tables[STATS], self.speakers)
+        self.speaker_ids = [find_speaker(self.speakers, row["speaker"], row["dataset"]) for row in self.rows]
         self.lengths: list[int] = [row["num_frames"] for row in self.rows]
         try:
             self.phone_ids = [self.symbols.ids(row["phones"]) for row in self.rows]
         except UnknownSymbolError as error:
-            raise UserError(f"{data_dir}: {error}; run stage 1 again") from None
-        self._shards = ShardReader(data_dir)
+            raise UserError(f"{self.data_dirs[0].parent}: {error}; run stage 1 again") from None
+        self._shards = ShardReader(*data_dirs)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,7 +75,7 @@ class FastSpeech2Dataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> FastSpeech2Batch:
         """Returns one utterance as a batch without its first dimension."""
         row = self.rows[index]
-        speaker_id = self.speakers[row["speaker"]]
+        speaker_id = self.speaker_ids[index]
         stats = self.stats.speakers[speaker_id] if self.stats.speakers else self.stats
         durations = self._read(row, "durations").long()
         spoken = durations > 0  # a symbol of no duration has neither pitch nor energy: it gets the mean
@@ -150,30 +149,3 @@ class ResidentFeatures:
             speaker_id=self.speaker_id[index],
             **{name: table.padded(rows, widths[name]) for name, table in self.tables.items()},
         )
-
-
-def read_stats(folder: Path, speakers: Mapping[str, int]) -> FeatureStats:
-    """Reads the pitch and energy statistics of a data folder or an experiment.
-
-    Args:
-        folder: contains stats.json.
-        speakers: name -> id, the content of speakers.json. Those without training data get the corpus's statistics.
-
-    Raises:
-        UserError: stats.json is missing or damaged.
-    """
-    stats = read_json(folder / STATS)
-    try:
-        own = stats.get("speakers", {})
-        return FeatureStats(
-            **{f"{name}_{key}": float(stats[name][key]) for name in _FEATURES for key in ("mean", "std", "min", "max")},
-            speakers=tuple(_speaker_stats(own.get(name, stats)) for name in sorted(speakers, key=speakers.__getitem__))
-            if own
-            else (),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"{folder / 'stats.json'} is damaged: it must contain the statistics of stage 1") from None
-
-
-def _speaker_stats(stats: Mapping[str, Mapping[str, float]]) -> SpeakerStats:
-    return SpeakerStats(**{f"{name}_{key}": float(stats[name][key]) for name in _FEATURES for key in ("mean", "std")})

@@ -3,9 +3,9 @@
 from config.schema import MelSettings
 from models.tts.experiment import Experiment
 from models.tts.fastspeech2.amphion import load_amphion
-from models.tts.fastspeech2.dataset import read_stats
 from models.tts.fastspeech2.model import FastSpeech2
 from models.tts.fastspeech2.recorded import RecordedFastSpeech2
+from models.tts.fastspeech2.tables import read_stats
 from models.tts.load import own_weights
 from utils.checkpoint import load_strict, read_weights, strip_module_prefix
 from utils.logging import logger

@@ -39,7 +39,7 @@ class TeacherForced:
         """
         self.model = model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
-        datasets = [FastSpeech2Dataset(data_dir, split) for split in splits]
+        datasets = [FastSpeech2Dataset([data_dir], split) for split in splits]
         self._items = {
             row["utt_id"]: _Item(dataset, index, row["num_frames"])
             for dataset in datasets

@@ -12,13 +12,14 @@ from models.training.samples import RECORDED, Samples
 from models.training.trainer import Trainer
 from models.tts.fastspeech2.config import FastSpeech2Config, FastSpeech2TrainConfig
 from models.tts.fastspeech2.dataset import FastSpeech2Batch, FastSpeech2Dataset
+from models.tts.fastspeech2.finetune import start_from
 from models.tts.fastspeech2.loss import LossWeights, fastspeech2_loss
 from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.fastspeech2.tables import read_tables
 from models.tts.fastspeech2.teacher_forced import forced
 from modules.griffin_lim import GriffinLim
 from modules.masked_batch_norm import MaskedBatchNorm1d
 from modules.transformer import ResidualNorm
-from utils.data_folder import TABLES
 from utils.errors import UserError
 from utils.plot import plot_curves
 
@@ -26,8 +27,7 @@ from utils.plot import plot_curves
 class FastSpeech2Trainer(Trainer):
     """Trains with the recording's durations, pitch and energy (teacher forcing, arXiv:2006.04558, sec. 2.2)."""
 
-    # Copied from the data folder into the experiment, so that synthesis does not need the features.
-    data_files = TABLES
+    tables = staticmethod(read_tables)
 
     def build(self) -> None:
         """Builds the data sets and loaders, the model, Adam and the Griffin-Lim of the samples."""
@@ -37,11 +37,11 @@ class FastSpeech2Trainer(Trainer):
         self.loss_weights = LossWeights(
             train.mel_loss_weight, train.duration_loss_weight, train.pitch_loss_weight, train.energy_loss_weight
         )
-        data_dir = Path(config.preprocess.processed_dir) / config.dataset[0]
-        self.train_set, self.valid_set = (FastSpeech2Dataset(data_dir, split) for split in ("train", "valid"))
+        self.train_set, self.valid_set = (FastSpeech2Dataset(config.data_dirs, split) for split in ("train", "valid"))
         self._check_lengths(config.model.max_seq_len)
-        speakers = [self.train_set.speakers[row["speaker"]] for row in self.train_set.rows]
-        self.sampler = make_sampler(self.train_set.lengths, train, accelerator, train.max_batch_frames, speakers)
+        self.sampler = make_sampler(
+            self.train_set.lengths, train, accelerator, train.max_batch_frames, self.train_set.speaker_ids
+        )
         self.train_loader = make_loader(self.train_set, self.sampler, config.train, accelerator.device)
         model = FastSpeech2(
             config.model,
@@ -114,6 +114,11 @@ class FastSpeech2Trainer(Trainer):
         figures = {name: value / totals[-1] for name, value in zip(names, totals, strict=False)}
         self._draw_samples(model)
         return {**figures, "selection": figures["mel_postnet"]}
+
+    def start_from(self, folder: Path) -> None:
+        """Loads the weights of another FastSpeech 2, of this toolkit or published; see `finetune.start_from`."""
+        model, data = self.accelerator.unwrap_model(self.model), self.train_set
+        start_from(model, folder, data.symbols.symbols, data.speakers, self.config.preprocess.mel)
 
     def _draw_samples(self, model: FastSpeech2) -> None:
         """Logs predicted and recorded mel, pitch, energy, durations and audio of the first validation utterances."""

@@ -1,6 +1,7 @@
 """Batches of crops of the clips from stage 1, for HiFi-GAN."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -12,8 +13,7 @@ from config.schema import MelSettings
 from models.training.crops import Crop
 from models.training.ragged import Ragged
 from modules.mel import LOG_FLOOR
-from utils.data_folder import ClipRow
-from utils.jsonl import read_jsonl
+from utils.data_folder import ClipRow, read_split
 from utils.shards import ShardReader
 
 
@@ -26,18 +26,18 @@ class HiFiGANBatch(NamedTuple):
 
 
 class HiFiGANDataset(torch.utils.data.Dataset):
-    """One split of a corpus, from which crops are read (memory-mapped).
+    """One split of one or several corpora, from which crops are read (memory-mapped).
 
     A crop starts at a mel frame. Its neighborhood comes from the clip, reflected at the clip's ends exactly as
     MelSpectrogram pads a whole clip. So the crop's mel, computed without padding, equals these frames of the whole
     clip's mel. A clip shorter than the segment is extended with silence, as if the silence had been recorded.
     """
 
-    def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
-        """Reads the manifest.
+    def __init__(self, data_dirs: Sequence[Path], split: str, mel: MelSettings, segment_size: int) -> None:
+        """Reads the manifests.
 
         Args:
-            data_dir: output of stage 1, or, for fine-tuning, a folder that also has an acoustic model's mels.
+            data_dirs: output of stage 1, or, for fine-tuning, folders that also have an acoustic model's mels.
             split: "train", "valid", "test" or "golden_test".
             mel: of the vocoder.
             segment_size: samples of a crop, a multiple of hop_size.
@@ -45,12 +45,12 @@ class HiFiGANDataset(torch.utils.data.Dataset):
         Raises:
             UserError: the split or its first shard is missing or damaged.
         """
-        self.data_dir = data_dir
-        self.rows: list[ClipRow] = cast(list[ClipRow], read_jsonl(data_dir / f"{split}.jsonl"))
+        self.data_dirs = data_dirs
+        self.rows: list[ClipRow] = cast(list[ClipRow], read_split(data_dirs, split))
         self.lengths: list[int] = [row["num_samples"] for row in self.rows]
         self.mel, self.segment_size = mel, segment_size
         self.margin = (mel.n_fft - mel.hop_size) // 2
-        self._shards = ShardReader(data_dir)
+        self._shards = ShardReader(*data_dirs)
         first = self.rows[0] if self.rows else None
         self.has_mels = first is not None and self._shards.has(first["shard"], first["utt_id"], "mel")
 

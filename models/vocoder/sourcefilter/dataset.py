@@ -1,5 +1,6 @@
 """Batches of crops of the clips from stage 1, with their pitch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,17 +28,17 @@ class SourceFilterBatch(NamedTuple):
 class SourceFilterDataset(HiFiGANDataset):
     """One split of a corpus: HiFi-GAN's crops with the pitch of their frames."""
 
-    def __init__(self, data_dir: Path, split: str, mel: MelSettings, segment_size: int) -> None:
-        """Reads the manifest; the arguments are those of HiFiGANDataset.
+    def __init__(self, data_dirs: Sequence[Path], split: str, mel: MelSettings, segment_size: int) -> None:
+        """Reads the manifests; the arguments are those of HiFiGANDataset.
 
         Raises:
             UserError: the split or its first shard is missing or damaged, or has no pitch.
         """
-        super().__init__(data_dir, split, mel, segment_size)
+        super().__init__(data_dirs, split, mel, segment_size)
         first = self.rows[0] if self.rows else None
         if first is not None and not self._shards.has(first["shard"], first["utt_id"], "pitch"):
             raise UserError(
-                f"{data_dir}: its clips have no pitch, which this vocoder needs for training: run stage 1 again"
+                f"{data_dirs[0]}: its clips have no pitch, which this vocoder needs for training: run stage 1 again"
             )
 
     def __getitem__(self, crop: Crop) -> SourceFilterBatch:  # type: ignore[override]

@@ -1,7 +1,6 @@
 """A toy acoustic model: each phone is one spectrum and one duration, both learned."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -14,6 +13,7 @@ from models.training.loading import make_loader, make_sampler
 from models.training.trainer import Trainer
 from models.training.window import BatchSize
 from models.tts.fastspeech2.dataset import FastSpeech2Dataset
+from models.tts.fastspeech2.tables import read_tables
 from models.tts.load import own_weights
 from modules.length_regulator import LengthRegulator
 from utils.checkpoint import load_strict, read_weights
@@ -58,12 +58,11 @@ class ToyVoice(nn.Module):
 
 
 class ToyVoiceTrainer(Trainer):
-    data_files = ("symbols.json", "stats.json", "speakers.json")
+    tables = staticmethod(read_tables)
 
     def build(self):
         config = self.config
-        folder = Path(config.preprocess.processed_dir) / config.dataset[0]
-        self.train_set = FastSpeech2Dataset(folder, "train")
+        self.train_set = FastSpeech2Dataset(config.data_dirs, "train")
         self.sampler = make_sampler(self.train_set.lengths, config.train, self.accelerator)
         self.train_loader = make_loader(self.train_set, self.sampler, config.train, self.accelerator.device)
         model = ToyVoice(len(self.train_set.symbols), config.preprocess.n_mel)

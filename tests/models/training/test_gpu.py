@@ -90,7 +90,7 @@ def test_a_gpu_speaks_what_a_cpu_speaks(small_config, features):
     from models.tts.fastspeech2.dataset import FastSpeech2Dataset
     from models.tts.fastspeech2.model import FastSpeech2
 
-    dataset = FastSpeech2Dataset(features, "valid")
+    dataset = FastSpeech2Dataset([features], "valid")
     model = FastSpeech2(load_config(small_config).model, len(dataset.symbols), 16, 1, dataset.stats).eval()
     batch = collate([dataset[i] for i in range(len(dataset))])
     mels = []

@@ -36,7 +36,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_batches_are_the_loaders_bit_for_bit(features: Path, device: str) -> None:
-    dataset = FastSpeech2Dataset(features, "train")
+    dataset = FastSpeech2Dataset([features], "train")
     sampler = LengthBucketSampler(dataset.lengths, 3, 0)
     expected = list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate))
     found = list(ResidentLoader(dataset.on_device(torch.device(device)), sampler))
@@ -49,7 +49,7 @@ def test_batches_are_the_loaders_bit_for_bit(features: Path, device: str) -> Non
 
 
 def test_the_memory_is_known_beforehand(features: Path) -> None:
-    dataset = FastSpeech2Dataset(features, "train")
+    dataset = FastSpeech2Dataset([features], "train")
     tables = dataset.on_device(CPU).tables.values()
     held = sum(table._values.numel() * table._values.element_size() for table in tables)
     padding = sum(table._values[0].numel() * table._values.element_size() for table in tables)

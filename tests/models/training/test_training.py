@@ -23,6 +23,7 @@ from models.tts.fastspeech2.trainer import FastSpeech2Trainer
 from utils.checkpoint import list_checkpoints, read_weights
 from utils.data_folder import FEATURES_VERSION
 from utils.errors import UserError
+from utils.jsonl import read_json
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -178,7 +179,7 @@ def test_a_branch_starts_from_the_given_checkpoint(small_config):
 def test_the_folder_holds_what_synthesis_needs_and_no_path_of_the_features(small_config, features):
     exp_dir = run(small_config, "first")
     for name in ("symbols.json", "stats.json", "speakers.json"):
-        assert (exp_dir / name).read_bytes() == (features / name).read_bytes()
+        assert read_json(exp_dir / name) == read_json(features / name)
     steps = [step for step, _ in list_checkpoints(exp_dir / "checkpoint")]
     assert steps == [6, 9, 12]  # the last three of 3, 6, 9, 12
     assert read_weights(exp_dir / "best/model.safetensors").keys() == final_weights(exp_dir).keys()

@@ -67,7 +67,7 @@ def test_speakers():
     assert speaker_id({"ann": 0}, "ann", "x") is None
     assert speaker_id({"ann": 0, "bob": 1}, "bob", "x") == 1
     for speakers, name, words in (
-        ({"bob": 1, "ann": 0}, None, "2 speakers: choose one with --infer_speaker_name: ann, bob"),
+        ({"bob": 1, "ann": 0}, None, "2 speakers: choose one with --infer_speaker_name; its speakers: ann, bob"),
         ({"bob": 1, "ann": 0}, "cid", "cid: x has no such speaker; its speakers: ann, bob"),
         ({}, "cid", "one unnamed voice"),
     ):

@@ -63,7 +63,7 @@ def crop_mel(audio: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("name", ["long", "equal"])
 def test_a_crops_mel_is_the_whole_clips(tmp_path: Path, name: str, fraction: float, segment_frames: int) -> None:
     wavs = make_folder(tmp_path)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, segment_frames * HOP)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, segment_frames * HOP)
     item = dataset[Crop(row_of(name), fraction)]
     first = int(fraction * (FRAMES[name] - segment_frames + 1))
     first = min(first, FRAMES[name] - segment_frames)
@@ -78,7 +78,7 @@ def test_a_crops_mel_is_the_whole_clips(tmp_path: Path, name: str, fraction: flo
 @pytest.mark.parametrize("fraction", [0.0, 0.999])
 def test_a_short_clip_goes_on_with_silence(tmp_path: Path, name: str, fraction: float) -> None:
     wavs = make_folder(tmp_path, np.float32)
-    item = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)[Crop(row_of(name), fraction)]
+    item = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)[Crop(row_of(name), fraction)]
     longer = torch.zeros(1, SEGMENT)
     longer[0, : len(wavs[name])] = torch.from_numpy(wavs[name] / np.float32(32768))
     assert torch.equal(item.audio[MARGIN:-MARGIN], longer[0])
@@ -93,7 +93,7 @@ def test_a_short_clip_goes_on_with_silence(tmp_path: Path, name: str, fraction: 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_the_acoustic_models_frames_are_those_of_the_crop(tmp_path: Path, dtype: type) -> None:
     wavs = make_folder(tmp_path, dtype)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     for fraction in (0.0, 0.3, 0.999):
         item = dataset[Crop(row_of("long"), fraction)]
         first = int(item.mel[0, 0])  # each frame tells its number
@@ -105,17 +105,17 @@ def test_the_acoustic_models_frames_are_those_of_the_crop(tmp_path: Path, dtype:
 
 def test_whole_clips(tmp_path: Path) -> None:
     wavs = make_folder(tmp_path / "a", split="valid")
-    audio, mel = HiFiGANDataset(tmp_path / "a", "valid", MEL, SEGMENT).clip(row_of("short"))
+    audio, mel = HiFiGANDataset([tmp_path / "a"], "valid", MEL, SEGMENT).clip(row_of("short"))
     assert audio.dtype == torch.float32 and mel.shape == (0, N_MEL)
     assert np.array_equal(audio.numpy() * 32768, wavs["short"])
     make_folder(tmp_path / "b", np.float16)
-    _, mel = HiFiGANDataset(tmp_path / "b", "train", MEL, SEGMENT).clip(row_of("longer"))
+    _, mel = HiFiGANDataset([tmp_path / "b"], "train", MEL, SEGMENT).clip(row_of("longer"))
     assert mel.dtype == torch.float32 and np.array_equal(mel.numpy(), mel_of("longer"))
 
 
 def test_every_place_is_drawn_and_no_other(tmp_path: Path) -> None:
     make_folder(tmp_path, np.float32)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     sampler = CropSampler(dataset.lengths, 5, 0)
     firsts = set()
     for epoch in range(200):
@@ -132,7 +132,7 @@ def batches(dataset: HiFiGANDataset, epoch: int, num_workers: int) -> list[HiFiG
 
 def test_batches_do_not_depend_on_who_loads_them(tmp_path: Path) -> None:
     make_folder(tmp_path, np.float32)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     here, elsewhere = batches(dataset, 3, 0), batches(dataset, 3, 2)
     assert len(here) == 2
     for a, b in zip(here, elsewhere, strict=True):
@@ -143,7 +143,7 @@ def test_batches_do_not_depend_on_who_loads_them(tmp_path: Path) -> None:
 
 def test_it_travels_to_a_worker_without_its_open_files(tmp_path: Path) -> None:
     make_folder(tmp_path)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     again = pickle.loads(pickle.dumps(dataset))
     assert torch.equal(again[Crop(0, 0.5)].audio, dataset[Crop(0, 0.5)].audio)
 
@@ -151,8 +151,8 @@ def test_it_travels_to_a_worker_without_its_open_files(tmp_path: Path) -> None:
 def test_errors_name_the_file_and_the_mend(tmp_path: Path) -> None:
     make_folder(tmp_path)
     with pytest.raises(UserError, match=r"test.jsonl.*stage 1"):
-        HiFiGANDataset(tmp_path, "test", MEL, SEGMENT)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+        HiFiGANDataset([tmp_path], "test", MEL, SEGMENT)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     second = tmp_path / "shards/shard-00001.safetensors"
     second.write_bytes(second.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"shard-00001.safetensors is damaged .*: run stage 1 again"):
@@ -162,15 +162,15 @@ def test_errors_name_the_file_and_the_mend(tmp_path: Path) -> None:
         dataset[Crop(row_of("short"), 0.0)]
     manifest = tmp_path / "train.jsonl"  # of another run than the shards
     manifest.write_text(manifest.read_text().replace(str(FRAMES["long"] * HOP), str((FRAMES["long"] + 1) * HOP)))
-    stale = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    stale = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     with pytest.raises(UserError, match=r"shard-00000.safetensors is damaged \(long.wav ends at .*: run stage 1"):
         stale.clip(row_of("long"))
     manifest.write_text(manifest.read_text().replace('"longer"', '"gone"'))
     with pytest.raises(UserError, match=r"shard-00000.safetensors is damaged .*gone.wav.*: run stage 1"):
-        HiFiGANDataset(tmp_path, "train", MEL, SEGMENT).clip(row_of("longer"))
+        HiFiGANDataset([tmp_path], "train", MEL, SEGMENT).clip(row_of("longer"))
     (tmp_path / "shards/shard-00000.safetensors").unlink()
     with pytest.raises(UserError, match="shard-00000.safetensors is missing"):
-        HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+        HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
 
 
 @pytest.mark.parametrize("mel_dtype", [None, np.float16])
@@ -179,7 +179,7 @@ def test_clips_on_the_device_give_the_same_batches_bit_for_bit(
     tmp_path: Path, mel_dtype: type | None, device: str
 ) -> None:
     make_folder(tmp_path, mel_dtype)
-    dataset = HiFiGANDataset(tmp_path, "train", MEL, SEGMENT)
+    dataset = HiFiGANDataset([tmp_path], "train", MEL, SEGMENT)
     assert dataset.resident_bytes == sum(FRAMES.values()) * (HOP * 2 + (N_MEL * 4 if mel_dtype else 0))
     sampler = CropSampler(dataset.lengths, 2, 0)
     sampler.set_position(3)

@@ -39,7 +39,7 @@ def test_from_recordings_to_a_vocoder_that_speaks(config_path, tmp_path, capsys)
     assert done.returncode == 0, done.stderr
     assert "(dio pitch)" in done.stdout
     config = load_config(config_path)
-    dataset = SourceFilterDataset(tmp_path / "data/LJSpeech", "train", config.preprocess.mel, 8192)
+    dataset = SourceFilterDataset([tmp_path / "data/LJSpeech"], "train", config.preprocess.mel, 8192)
     wav, pitch = dataset.clip(0)[0], dataset.pitch(0)
     assert len(pitch) == len(wav) // 256 and (pitch > 0).float().mean() > 0.3
     assert pitch[pitch > 0].min() >= 71 and pitch.max() <= 800
@@ -73,7 +73,7 @@ def test_batches_in_the_memory_of_a_device_are_the_loaders(clips):
     from config.schema import MelSettings
     from models.training.crops import Crop
 
-    dataset = SourceFilterDataset(clips, "train", MelSettings(8000, 256, 256, 64, 16, 0.0, 4000.0), 2048)
+    dataset = SourceFilterDataset([clips], "train", MelSettings(8000, 256, 256, 64, 16, 0.0, 4000.0), 2048)
     crops = [Crop(0, 0.3), Crop(3, 0.0), Crop(5, 0.99)]
     read = collate([dataset[crop] for crop in crops])
     gathered = dataset.on_device(torch.device("cpu")).batch(crops)
