@@ -46,7 +46,7 @@ def align(config: PreprocessConfig, name: str, folder: Path, workers: Workers) -
     from preprocessors import read_corpus
     from processors.stage1.alignment import align_corpus
 
-    corpus = read_corpus(name, folder)
+    corpus = read_corpus(name, folder, subsets=config.subsets)
     if not corpus.utterances:
         raise UserError(f"{name} has no usable line in its metadata")
     data_dir = Path(config.processed_dir) / name

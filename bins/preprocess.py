@@ -72,9 +72,10 @@ def make_features(config: ExpConfig, name: str, folder: Path, workers: "Workers"
         UserError: the corpus cannot be used, or another run is using the folder.
         OSError: a file cannot be written.
     """
-    from preprocessors import read_corpus, read_recordings
+    from preprocessors import read_corpus
 
-    corpus = read_corpus(name, folder) if _needs_text(config) else read_recordings(name, folder)
+    corpus = read_corpus(name, folder, _needs_text(config), config.preprocess.subsets)
+    print(f"{name}: {folder} is read as {corpus.layout}", flush=True)
     data_dir = Path(config.preprocess.processed_dir) / name
     with exclusive(data_dir):
         claim(data_dir, folder)

@@ -67,7 +67,7 @@ def make(args: argparse.Namespace) -> None:
     out_dir = Path(config.preprocess.processed_dir) / acoustic_dataset(dataset, args.acoustic_dir)
     with exclusive(out_dir):
         claim(out_dir, data_dir, corpus_dir)
-        corpus = read_corpus(dataset, corpus_dir)
+        corpus = read_corpus(dataset, corpus_dir, subsets=config.preprocess.subsets)
         make_teacher_forced_data(config.preprocess, experiment, data_dir, dataset, corpus, out_dir)
     logger.info("took %.0f s", time.monotonic() - started)
 

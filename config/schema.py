@@ -71,6 +71,7 @@ class AudioConfig(Section):
     fmax: float = 8000.0  # Hz, upper edge of the mel bands
     f0_min: float = 71.0  # Hz, lowest pitch that is detected
     f0_max: float = 800.0  # Hz, highest pitch that is detected
+    subsets: tuple[str, ...] = ()  # parts of the corpus, such as "train-clean-100" of LibriTTS; empty: all
     max_seconds: float = 20.0  # a longer recording is skipped
     valid_fraction: float = 0.02  # share of the utterances for validation
     test_fraction: float = 0.02  # share of the utterances for testing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from utils.errors import UserError
@@ -17,9 +18,7 @@ LAYOUT = f"recordings ({', '.join(AUDIO_SUFFIXES)}), in folders of any depth"
 def read(root: Path, name: str) -> Corpus:
     """Finds every recording in a folder and its subfolders; hidden files and folders are ignored.
 
-    An id is the path relative to the folder with "_" between its parts: `ann/day 1/take3.flac` is
-    `ann_day_1_take3`. If several paths would get the same id, a hash of the path is added to each. The speaker is the
-    topmost subfolder, or the corpus if a recording is in none.
+    The speaker is the topmost subfolder, or the corpus if a recording is in none. For the ids see `ids`.
 
     Args:
         root: the folder.
@@ -33,14 +32,34 @@ def read(root: Path, name: str) -> Corpus:
     paths = sorted(_recordings(root, name))
     if not paths:
         raise UserError(f'dataset_path.{name} = "{root}": no recording was found; the folder must contain {LAYOUT}')
-    plain = {path: safe_name("_".join(path.with_suffix("").parts)) for path in paths}
+    names = ids(paths)
+    utterances = [
+        Utterance(names[path], readable(path.parts[0]) if len(path.parts) > 1 else name, "", root / path)
+        for path in paths
+    ]
+    return Corpus(utterances, [], [], "recordings without texts")
+
+
+def ids(paths: Sequence[Path]) -> dict[Path, str]:
+    """Returns an id for each path relative to the corpus: its parts with "_" between them, without the suffix.
+
+    `ann/day 1/take3.flac` becomes `ann_day_1_take3`. If several paths would get the same id, a hash of the path is
+    added to each.
+    """
+    plain = {path: safe_name("_".join(_bare(path).parts)) for path in paths}
     uses = Counter(plain.values())
-    utterances = []
-    for path in paths:
-        utt_id = plain[path] if uses[plain[path]] == 1 else f"{plain[path]}-{_hash(path)}"
-        speaker = _readable(path.parts[0]) if len(path.parts) > 1 else name
-        utterances.append(Utterance(utt_id, speaker, "", root / path))
-    return Corpus(utterances, [], [])
+    return {path: name if uses[name] == 1 else f"{name}-{_hash(path)}" for path, name in plain.items()}
+
+
+def best_suffix_last(names: Iterable[str]) -> list[str]:
+    """Returns the recordings among file names, so that of equal stems the preferred format comes last."""
+    found = [name for name in names if name.lower().endswith(AUDIO_SUFFIXES)]
+    return sorted(found, key=lambda name: (-AUDIO_SUFFIXES.index(os.path.splitext(name)[1].lower()), name))
+
+
+def readable(name: str) -> str:
+    """Returns a file name as text that can be written; bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _recordings(root: Path, name: str) -> list[Path]:
@@ -64,9 +83,8 @@ def _recordings(root: Path, name: str) -> list[Path]:
     return recordings
 
 
-def _readable(name: str) -> str:
-    """Returns a file name as text that can be written; bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")
+def _bare(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() in AUDIO_SUFFIXES else path
 
 
 def _hash(path: Path) -> str:

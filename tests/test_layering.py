@@ -86,7 +86,7 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("utils", "import models.training"),
         ("utils", "import librosa"),
         ("preprocessors", "from processors.audio import read"),
-        ("processors", "import preprocessors.ljspeech"),
+        ("processors", "import preprocessors.listed"),
         ("models", "from bins.train import main"),
         ("models", "from . import loss"),
         ("models", "from modules.mel import *"),

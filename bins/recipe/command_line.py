@@ -50,7 +50,9 @@ class Program(NamedTuple):
         parser = Parser(description=description)
         for flag in self.flags:
             default = flag.default or flag.unset
-            settings: dict[str, Any] = {"help": flag.meaning + (f" (default: {default})" if default != "none" else "")}
+            settings: dict[str, Any] = {
+                "help": flag.meaning.replace("%", "%%") + (f" (default: {default})" if default != "none" else "")
+            }
             if not flag.value:
                 settings["action"] = "store_true"
             elif flag.repeatable:

@@ -30,7 +30,9 @@ def inputs_digest(
 ) -> str:
     """Computes a hash of everything that the files beside the shards depend on."""
     parts = [[plan.name, plan.fingerprint] for plan in plans]
-    facts = [FEATURES_VERSION, settings(config), parts, corpus.skipped, corpus.mended, alignment]
+    several = len({utterance.speaker for utterance in corpus.utterances}) > 1  # then sentences determine the splits
+    split_by = [[u.utt_id, u.text if several else "", u.split] for u in corpus.utterances]
+    facts = [FEATURES_VERSION, settings(config), parts, split_by, corpus.skipped, corpus.mended, alignment]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -22,7 +22,7 @@ from utils.utterance import Utterance
 
 SHARD_SIZE = 16  # utterances; the average shard has between one and two times this many
 # No feature depends on these keys. Those that select TextGrids take effect through the TextGrids themselves.
-_OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit")
+_OTHER_KEYS = ("valid_fraction", "test_fraction", "split_seed", "alignment", "max_misfit", "subsets")
 # A vocoder's shards have no mel, which is computed during training, and most have no pitch either.
 _MEL_KEYS = ("win_size", "n_mel", "fmin", "fmax")
 _PITCH_KEYS = ("f0_min", "f0_max")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from preprocessors import read_recordings
+from preprocessors import read_corpus
 from utils.errors import UserError
 
 
@@ -17,7 +17,7 @@ def touch(root: Path, *names: str) -> None:
 
 
 def found(root: Path) -> list[tuple[str, str, str]]:
-    corpus = read_recordings("mine", root)
+    corpus = read_corpus("mine", root, needs_text=False)
     assert corpus.skipped == corpus.mended == [] and {u.text for u in corpus.utterances} == {""}
     return [(u.utt_id, u.speaker, u.wav_path.relative_to(root).as_posix()) for u in corpus.utterances]
 
@@ -35,7 +35,7 @@ def test_nested_folders_name_ids_and_speakers(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="its file systems take any bytes as a name")
 def test_a_folders_name_that_is_not_utf_8_can_be_written(tmp_path: Path) -> None:
     touch(tmp_path, os.fsdecode(b"ann\xe9/one.wav"))
-    (utterance,) = read_recordings("mine", tmp_path).utterances
+    (utterance,) = read_corpus("mine", tmp_path, needs_text=False).utterances
     assert (utterance.utt_id, utterance.speaker) == ("ann__one", "ann\N{REPLACEMENT CHARACTER}")
     assert utterance.wav_path.is_file()
 
@@ -65,7 +65,7 @@ def test_a_link_that_leads_back_ends(tmp_path: Path) -> None:
 def test_a_corpus_keeps_its_ids_and_lines_without_a_text(tmp_path: Path) -> None:
     touch(tmp_path, "wavs/a.wav", "wavs/stray.wav")
     (tmp_path / "metadata.csv").write_bytes(b"a|text\nb||\nc\nd|caf\xe9\ne|one|two|three\na|again\n../x|out\n")
-    corpus = read_recordings("LJSpeech", tmp_path)
+    corpus = read_corpus("LJSpeech", tmp_path, needs_text=False)
     assert [u.utt_id for u in corpus.utterances] == ["a", "b", "c", "d", "e"]
     assert corpus.utterances[0].wav_path == tmp_path / "wavs" / "a.wav"
     assert [entry.reason for entry in corpus.skipped] == ["id occurs twice", "id is not usable as a file name"]
@@ -73,7 +73,7 @@ def test_a_corpus_keeps_its_ids_and_lines_without_a_text(tmp_path: Path) -> None
 
 def test_errors_say_what_is_missing_and_where(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset_path.mine = .*absent.*no such folder; it must contain recordings"):
-        read_recordings("mine", tmp_path / "absent")
+        read_corpus("mine", tmp_path / "absent", needs_text=False)
     touch(tmp_path, "a.txt")
     with pytest.raises(UserError, match=r"dataset_path.mine = .*no recording was found.*\.flac"):
-        read_recordings("mine", tmp_path)
+        read_corpus("mine", tmp_path, needs_text=False)

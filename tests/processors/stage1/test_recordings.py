@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from config.schema import PreprocessConfig, VocoderPreprocessConfig
-from preprocessors import read_corpus, read_recordings
+from preprocessors import read_corpus
 from processors.stage1 import pipeline
 from processors.stage1.pipeline import preprocess
 from processors.stage1.pool import Workers
@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> VocoderPreprocessConfig:
 
 
 def run(config: VocoderPreprocessConfig, root: Path) -> pipeline.Summary:
-    return preprocess_recordings(config, "mine", read_recordings("mine", root), Workers(1))
+    return preprocess_recordings(config, "mine", read_corpus("mine", root, needs_text=False), Workers(1))
 
 
 def rows_of(out: Path) -> dict[str, dict]:
@@ -69,7 +69,7 @@ def test_what_stage_2_finds(root: Path, config: VocoderPreprocessConfig, made: l
         clip = clip_of(out, row)
         assert clip.dtype == np.int16 and clip.shape == (row["num_samples"],)
         assert row["num_samples"] % HOP == 0 and RATE / 5 <= row["num_samples"] <= RATE / 5 + 6 * HOP
-    corpus = read_recordings("mine", root).utterances
+    corpus = read_corpus("mine", root, needs_text=False).utterances
     sets = {name: [row["utt_id"] for row in read_jsonl(out / f"{name}.jsonl")] for name in ("train", "valid", "test")}
     assert sets == {name: ids for name, ids in split(corpus, 0.1, 0.1, 1234)._asdict().items() if name != "golden_test"}
     report = read_json(out / "report.json")

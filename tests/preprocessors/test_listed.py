@@ -67,11 +67,16 @@ def test_an_own_name_gets_the_same_reader(tmp_path: Path) -> None:
 def test_errors_say_what_is_missing_and_where(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset_path.LJSpeech = .*no such folder.*metadata.csv"):
         read_corpus("LJSpeech", tmp_path / "absent")
-    with pytest.raises(UserError, match=r"dataset_path.LJSpeech = .*no metadata.csv.*wavs/<id>.wav"):
+    with pytest.raises(
+        UserError, match=r"dataset_path.LJSpeech = .*must contain metadata.csv.*wavs/<id>.wav.*it is empty"
+    ):
         read_corpus("LJSpeech", tmp_path)
-    with pytest.raises(UserError) as caught:
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(UserError, match=r"dataset_path.VCTK = .*must contain txt/p225/p225_001.txt.*it has notes"):
         read_corpus("VCTK", tmp_path)
-    assert all(name in str(caught.value) for name in READERS) and "VCTK" in str(caught.value)
+    with pytest.raises(UserError) as caught:
+        read_corpus("mine", tmp_path)
+    assert all(name in str(caught.value) for name in READERS) and "take1.txt (or .lab)" in str(caught.value)
 
 
 def test_line_ends_of_old_programs(tmp_path: Path) -> None:
