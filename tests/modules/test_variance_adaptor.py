@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from modules.masks import padding_mask
-from modules.variance_adaptor import VarianceAdaptor, VariancePredictor, quantization_boundaries
+from modules.variance_adaptor import Scaling, VarianceAdaptor, VariancePredictor, quantization_boundaries
 
 
 def adaptor(mask_padding: bool = True) -> VarianceAdaptor:
@@ -76,14 +76,14 @@ def test_the_energy_predictor_sees_the_pitch() -> None:
     assert not torch.allclose(low.energy, high.energy)
 
 
-def test_controls_multiply_what_is_predicted_and_only_that() -> None:
+def test_controls_change_what_is_predicted_and_only_that() -> None:
     net = adaptor()
     x, mask = torch.randn(1, 5, 8), torch.zeros(1, 5, dtype=torch.bool)
     plain = net(x, mask)
-    raised = net(x, mask, pitch_control=1.5, duration_control=2.0)
-    torch.testing.assert_close(raised.pitch, plain.pitch * 1.5)
+    raised = net(x, mask, pitch_scaling=Scaling(1.5, 0.25), duration_control=2.0)
+    torch.testing.assert_close(raised.pitch, plain.pitch * 1.5 + 0.25)
     assert torch.equal(raised.log_durations, plain.log_durations)
-    given_pitch = net(x, mask, pitch=torch.zeros(1, 5), pitch_control=1.5)
+    given_pitch = net(x, mask, pitch=torch.zeros(1, 5), pitch_scaling=Scaling(1.5, 0.25))
     torch.testing.assert_close(given_pitch.pitch, plain.pitch)
     torch.nn.init.constant_(net.duration_predictor.linear.bias, math.log(4.0))
     torch.nn.init.zeros_(net.duration_predictor.linear.weight)
