@@ -50,14 +50,16 @@ def infer(args: argparse.Namespace) -> None:
     """
     requests = read_requests(args)
 
-    from models.tts.experiment import read_experiment, speaker_id
+    from models.tts.experiment import corpus_speaker, read_experiment, speaker_id
     from models.tts.pieces import TextReader
 
     experiment = read_experiment(args.infer_expt_dir)
     if not experiment.published:  # the speakers of a published model are known only from its weights
         # With several speakers, an utterance of the data set has its speaker, unless the flag names one for all.
-        named = [args.infer_speaker_name or (r.speaker if len(experiment.speakers) > 1 else None) for r in requests]
-        ids = [speaker_id(experiment.speakers, name, experiment.root) for name in named]
+        speakers = experiment.speakers
+        own = [r.speaker and corpus_speaker(speakers, r.speaker, args.infer_dataset) for r in requests]
+        named = [args.infer_speaker_name or (name if len(speakers) > 1 else None) for name in own]
+        ids = [speaker_id(speakers, name, experiment.root) for name in named]
     pieces = pronounce(requests, TextReader(experiment, args.duration_control).read)
     output_dir = make_output_dir(args.infer_output_dir or experiment.root / "result")
 

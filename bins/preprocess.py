@@ -40,7 +40,7 @@ def _corpus_folder(config: ExpConfig, config_path: Path, name: str) -> Path:
     if folder.startswith("[") and folder.endswith("]"):
         raise UserError(
             f'{config_path}: dataset_path.{name} is still the placeholder "{folder}": put the folder of your corpus '
-            f"there, the one that holds {'metadata.csv and wavs/' if _needs_text(config) else 'its recordings'}",
+            f"there, the one that holds {'its recordings and texts' if _needs_text(config) else 'its recordings'}",
             2,
         )
     return Path(folder)

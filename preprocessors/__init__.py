@@ -33,8 +33,11 @@ READERS: dict[str, Reader] = {
     "M-AILABS": Reader(mailabs.matches, mailabs.read, mailabs.LAYOUT),
 }
 # In this order a folder's layout is tried; the last ones fit many folders.
-_TRIED = [*(reader for reader in READERS.values() if reader is not LIST), LIST]
-_OWN = Reader(folder.matches, folder.read, folder.LAYOUT)
+_TRIED = [
+    *(reader for reader in READERS.values() if reader is not LIST),
+    LIST,
+    Reader(folder.matches, folder.read, folder.LAYOUT),
+]
 
 
 def read_corpus(name: str, root: Path, needs_text: bool = True, subsets: Sequence[str] = ()) -> Corpus:
@@ -56,7 +59,7 @@ def read_corpus(name: str, root: Path, needs_text: bool = True, subsets: Sequenc
     if not root.is_dir():
         layout = (named or LIST).layout if needs_text else recordings.LAYOUT
         raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must contain {layout}')
-    tried = [*([named] if named else []), *_TRIED, _OWN]
+    tried = [*([named] if named else []), *_TRIED]
     reader = next((reader for reader in tried if reader.matches(root)), None)
     if reader is None:
         if needs_text:

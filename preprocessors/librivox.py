@@ -75,7 +75,7 @@ def _chosen(root: Path, name: str, wanted: Sequence[str]) -> list[Path]:
     for subset in wanted:
         if subset not in found:
             near = difflib.get_close_matches(subset, found, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else "."
             raise UserError(
                 f"preprocess.subsets: {name} in {root} has no {subset}{hint} There are: {', '.join(found)}", 2
             )

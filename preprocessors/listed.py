@@ -60,18 +60,14 @@ def read(root: Path, name: str, needs_text: bool = True) -> Corpus:
     with a reason; the rest of the list is read.
 
     Args:
-        root: folder of the corpus.
+        root: folder of the corpus; `matches` must be true.
         name: of the corpus, and of its speaker if the list has no column for speakers.
         needs_text: if False, texts are not needed, and a line without a usable text is kept.
 
     Raises:
-        UserError: the folder or its list is missing, or the list cannot be read.
+        UserError: the list cannot be read.
     """
-    if not root.is_dir():
-        raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must contain {LAYOUT}')
-    path = next((root / file for file in _LISTS if (root / file).is_file()), None)
-    if path is None:
-        raise UserError(f'dataset_path.{name} = "{root}": there is no {METADATA}; the folder must contain {LAYOUT}')
+    path = next(root / file for file in _LISTS if (root / file).is_file())
     lines = _lines(path)
     table = _table([line.decode("utf-8", "replace") for line in lines if line.strip()])
     corpus = Corpus([], [], [], _title(path.name, table))

@@ -21,14 +21,12 @@ def read(root: Path, name: str) -> Corpus:
     The speaker is the topmost subfolder, or the corpus if a recording is in none. For the ids see `ids`.
 
     Args:
-        root: the folder.
+        root: the folder, which exists.
         name: of the corpus.
 
     Raises:
-        UserError: the folder is missing or has no recordings, or a subfolder cannot be read.
+        UserError: the folder has no recordings, or a subfolder cannot be read.
     """
-    if not root.is_dir():
-        raise UserError(f'dataset_path.{name} = "{root}": no such folder; it must contain {LAYOUT}')
     paths = sorted(_recordings(root, name))
     if not paths:
         raise UserError(f'dataset_path.{name} = "{root}": no recording was found; the folder must contain {LAYOUT}')

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.other import load
 
-from config.load import to_dict
+from config.load import load_config, to_dict
 from config.schema import PATH_KEYS, ExpConfig
 from utils.checkpoint import checkpoint_name, list_checkpoints, read_weights
 from utils.errors import UserError
@@ -158,7 +158,7 @@ def check_same_model(config: ExpConfig, checkpoint: Path) -> None:
     args_path = checkpoint.parent.parent / "args.json"
     if not args_path.is_file():
         return  # a checkpoint moved without its experiment; its weights are still checked name by name
-    saved, current = read_json(args_path), portable(config)
+    saved, current = portable(load_config(args_path)), portable(config)  # a key that is new has its default
     different = []
     for section in ("model_type", "model", "preprocess"):
         old, new = _flatten(section, saved.get(section)), _flatten(section, current[section])

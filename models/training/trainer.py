@@ -52,12 +52,7 @@ class Trainer:
     unit = "mel frames"  # of batch sizes and speed
     train_set: Any  # its rows have utt_id
     # Files of every checkpoint.
-    checkpoint_files: tuple[str, ...] = (
-        "model.safetensors",
-        "optimizer.bin",
-        POSITION,
-        "random_states_0.pkl",
-    )
+    checkpoint_files: tuple[str, ...] = ("model.safetensors", "optimizer.bin", POSITION, "random_states_0.pkl")
 
     def __init__(self, config: ExpConfig, exp_dir: Path) -> None:
         """Starts accelerate; `setup` does the rest.
@@ -109,11 +104,7 @@ class Trainer:
 
     @staticmethod
     def tables(data_dirs: Sequence[Path]) -> dict[str, Any]:
-        """Reads what synthesis needs of the data folders; the experiment keeps it.
-
-        Returns:
-            Name of a JSON file -> its content.
-        """
+        """Returns what synthesis needs of the data folders and the experiment keeps: JSON file name -> content."""
         return {}
 
     def build(self) -> None:

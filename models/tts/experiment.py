@@ -83,6 +83,11 @@ def read_experiment(folder: Path, flag: str = "--infer_expt_dir") -> Experiment:
     return Experiment(folder, root, False, config.model_type, config.model, preprocess, symbol_table, speakers)
 
 
+def corpus_speaker(speakers: Mapping[str, int], speaker: str, dataset: str) -> str:
+    """Returns an experiment's name for a corpus's speaker: `CORPUS/SPEAKER` if several corpora have this speaker."""
+    return f"{dataset}/{speaker}" if f"{dataset}/{speaker}" in speakers else speaker
+
+
 def speaker_id(speakers: Mapping[str, int], name: str | None, source: object) -> int | None:
     """Returns the id of the requested speaker, or None if the model has only one.
 

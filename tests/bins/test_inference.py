@@ -288,6 +288,16 @@ def test_speakers(capsys, duet, vocoder, config, tmp_path):
     assert (tmp_path / "out/u2.wav").is_file()
 
 
+def test_a_speaker_whose_name_is_in_two_corpora(capsys, vocoder, config, tmp_path):
+    folder = make_experiment(tmp_path / "both", ("Other/ann", "Tiny/ann", "bob"))
+    batch = ("--infer_mode", "batch", "--infer_dataset", "Tiny", "--infer_testing_set", "test", "--config", config)
+    run(capsys, folder, *batch, "--infer_output_dir", tmp_path / "out", "--vocoder_dir", vocoder)
+    run(capsys, folder, *single("First one."), "--infer_output_dir", tmp_path / "out", "--vocoder_dir", vocoder,
+        "--infer_speaker_name", "Tiny/ann")  # fmt: skip
+    wavs = [soundfile.read(tmp_path / "out" / name)[0] for name in ("u1.wav", "first_one.wav")]
+    np.testing.assert_allclose(wavs[0], wavs[1], atol=1e-4)
+
+
 def test_texts_that_cannot_be_spoken(capsys, experiment, tmp_path):
     assert "--infer_text: the text is empty" in fails(capsys, experiment, *single("  "))
     assert "nothing to pronounce in '***'" in fails(capsys, experiment, *single("***"))

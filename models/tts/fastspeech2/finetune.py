@@ -10,15 +10,12 @@ from torch import Tensor
 from config.schema import MelSettings
 from models.tts.experiment import read_experiment
 from models.tts.fastspeech2.amphion import load_amphion
-from models.tts.fastspeech2.model import FastSpeech2
+from models.tts.fastspeech2.model import FastSpeech2, SpeakerStats
 from models.tts.load import own_weights
 from text.symbols import AMPHION_SYMBOLS, amphion_symbols, is_phone
 from utils.checkpoint import load_strict, read_weights, strip_module_prefix
 from utils.errors import UserError
 from utils.logging import logger
-
-# Depend on the statistics of the new corpus.
-_STATISTICS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")
 
 
 def start_from(
@@ -54,7 +51,7 @@ def start_from(
     _check_mel(source, old_mel, mel)
     state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     new = model.state_dict()
-    for name in _STATISTICS:
+    for name in SpeakerStats._fields:  # they are those of the new corpus
         state[name] = new[name]
     state["embedding.weight"] = _symbol_embeddings(state["embedding.weight"], new["embedding.weight"], names, symbols)
     _move_speakers(model, state, old_speakers, speakers)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.tts.experiment import corpus_speaker
 from models.tts.fastspeech2.model import FeatureStats, SpeakerStats
 from utils.data_folder import SPEAKERS, STATS, SYMBOLS_TABLE, TABLES
 from utils.errors import UserError
@@ -76,9 +77,9 @@ def find_speaker(speakers: Mapping[str, int], speaker: str, dataset: str) -> int
     Raises:
         UserError: the experiment has no such speaker.
     """
-    for name in (f"{dataset}/{speaker}", speaker):
-        if name in speakers:
-            return speakers[name]
+    name = corpus_speaker(speakers, speaker, dataset)
+    if name in speakers:
+        return speakers[name]
     raise UserError(f"{dataset}: {SPEAKERS} lacks the speaker {speaker}: run stage 1 again")
 
 

@@ -334,6 +334,14 @@ def test_an_utterance_longer_than_the_model_takes_is_named(small_config):
         run(small_config, "first", "model.max_seq_len=10")
 
 
+def test_an_experiment_from_before_a_key_existed_can_be_resumed(small_config):
+    exp_dir = run(small_config, "first", "train.max_steps=6")
+    args = read_json(exp_dir / "args.json")
+    del args["preprocess"]["subsets"], args["model"]["postnet"]["dropout"]
+    (exp_dir / "args.json").write_text(json.dumps(args))
+    assert run(small_config, "first", resume=True) == exp_dir
+
+
 def test_a_training_that_finds_no_weights_to_start_from_leaves_no_folder(small_config):
     config = load_config(small_config)
     with pytest.raises(UserError, match="--resume_from_ckpt_path .*: not an experiment"):

@@ -1,4 +1,4 @@
-"""Stage 2 of the vocoder recipe: adversarial training, its checkpoints, and going on from them."""
+"""Stage 2 of the vocoder recipe: adversarial training, and its checkpoints."""
 
 import json
 import os
@@ -7,121 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
-from safetensors.numpy import save_file
-from safetensors.torch import save_file as save_torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bins.train import main, train
-from config.load import load_config
-from models.vocoder.hifigan.finetune import read_start
 from models.vocoder.hifigan.load import load_vocoder
 from models.vocoder.hifigan.trainer import HiFiGANTrainer
-from utils.checkpoint import list_checkpoints, read_weights
-from utils.data_folder import FEATURES_VERSION
+from tests.models.vocoder.hifigan.conftest import HOP, newest, run, weights
+from utils.checkpoint import read_weights
 from utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[4]
-RATE, HOP = 8000, 64
-
-
-PREPROCESS = {
-    "sample_rate": RATE,
-    "n_fft": 256,
-    "win_size": 256,
-    "hop_size": HOP,
-    "n_mel": 16,
-    "fmax": 4000.0,
-    "f0_min": 100.0,
-    "f0_max": 400.0,
-}
-SMALL = {
-    "model_type": "HiFiGAN",
-    "dataset": ["Tones"],
-    "dataset_path": {"Tones": "unused"},
-    "model": {
-        "resblock": "2",
-        "upsample_rates": [8, 8],
-        "upsample_kernel_sizes": [16, 16],
-        "upsample_initial_channel": 8,
-        "resblock_kernel_sizes": [3],
-        "resblock_dilation_sizes": [[1, 2]],
-        "discriminator": {
-            "periods": [2, 3],
-            "period_channels": [4, 4, 4, 4, 4],
-            "num_scales": 2,
-            "scale_channels": [16, 16, 16, 16, 16, 16, 16],
-        },
-    },
-    "train": {
-        "batch_size": 3,
-        "segment_size": 1024,
-        "max_steps": 12,
-        "log_every": 2,
-        "valid_every": 6,
-        "save_every": 3,
-        "num_valid_samples": 0,
-        "num_valid_clips": 2,
-    },
-}
-
-
-def make_clips(folder: Path, train: int = 11, valid: int = 3) -> Path:
-    """Audio as stage 1 makes it: tones of 100 to 300 Hz; the first is shorter than a segment."""
-    rng = np.random.default_rng(0)
-    (folder / "shards").mkdir(parents=True)
-    tensors = {}
-    for split, count in (("train", train), ("valid", valid)):
-        lines = []
-        for i in range(count):
-            utt_id, num_samples = f"{split}-{i:02}", HOP * int(rng.integers(40, 60) if i else 9)
-            phase = 2 * np.pi * np.cumsum(np.linspace(*rng.uniform(100, 300, 2), num_samples)) / RATE
-            tensors[f"{utt_id}.wav"] = (8000 * (np.sin(phase) + 0.5 * np.sin(2 * phase))).astype(np.int16)
-            row = {"utt_id": utt_id, "speaker": "one", "num_samples": num_samples, "shard": "shard-00000"}
-            lines.append(json.dumps(row))
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
-    save_file(tensors, folder / "shards/shard-00000.safetensors")
-    lock = {"kind": "clips", "preprocess": PREPROCESS, "features_version": FEATURES_VERSION}
-    (folder / "preprocess.lock.json").write_text(json.dumps(lock))
-    return folder
-
-
-@pytest.fixture
-def clips(tmp_path):
-    return make_clips(tmp_path / "data/Tones")
-
-
-@pytest.fixture
-def small_config(tmp_path, clips):
-    path = tmp_path / "exp_config.json"
-    preprocess = {**PREPROCESS, "processed_dir": str(tmp_path / "data")}
-    path.write_text(json.dumps({**SMALL, "log_dir": str(tmp_path / "ckpts"), "preprocess": preprocess}))
-    return path
-
-
-def run(config_path, name, *overrides, resume=False, resume_from=None, start_from=None):
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    config = load_config(config_path, overrides)
-    train(config, name, resume, resume_from, start_from)
-    return Path(config.log_dir) / name
-
-
-def newest(exp_dir):
-    return list_checkpoints(exp_dir / "checkpoint")[-1][1]
-
-
-def weights(exp_dir):
-    """Generator, discriminators and average of the newest checkpoint."""
-    names = ("model", "model_1", "ema")
-    return {
-        f"{name}: {key}": value
-        for name in names
-        for key, value in read_weights(newest(exp_dir) / f"{name}.safetensors").items()
-    }
 
 
 def scalars(exp_dir, name):
@@ -226,15 +122,6 @@ def test_resumed_on_a_gpu_is_uninterrupted_bit_for_bit(small_config, determinist
     assert same(whole, weights(run(small_config, "stopped", *setting, resume=True)))
 
 
-def test_fine_tuning_does_not_go_on_with_another_models_mels(small_config, clips):
-    (clips / "acoustic.json").write_text('{"checkpoint": "step-0001000"}')
-    exp_dir = run(small_config, "first", "train.max_steps=3")
-    assert (exp_dir / "acoustic.json").is_file()
-    (clips / "acoustic.json").write_text('{"checkpoint": "step-0002000"}')
-    with pytest.raises(UserError, match="with another checkpoint of the acoustic model"):
-        run(small_config, "first", resume=True)
-
-
 def test_the_experiment_is_a_vocoder_as_it_is(small_config, clips):
     exp_dir = run(small_config, "first")
     mel, lengths = torch.randn(1, 20, 16), torch.tensor([20])
@@ -276,46 +163,6 @@ def test_the_average_follows_the_weights(small_config):
         last[decay] = sum(float((now[name] - average[name]).abs().sum()) for name in now)
     assert 0 < last[0.5] < last[0.999]
 
-
-def test_a_published_vocoder_to_start_from(small_config, caplog):
-    first = run(small_config, "first")
-    start = newest(first)
-    # Steps of no length: what comes out is what it started from.
-    still = ("train.adam.lr=1e-30", "train.max_steps=1")
-    second = run(small_config, "second", *still, start_from=start)
-    before, after = weights(first), weights(second)
-    for name, weight in before.items():
-        if name.startswith("ema") or (name.startswith("model_1") and "._" not in name):
-            torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-4)
-
-    published = small_config.parent / "published"
-    published.mkdir()
-    args = json.loads((first / "args.json").read_text())
-    jik876 = {**args["model"], "sampling_rate": RATE, "num_mels": 16, "n_fft": 256, "win_size": 256, "hop_size": HOP}
-    (published / "config.json").write_text(json.dumps({**jik876, "fmin": 0, "fmax": 4000}))
-    torch.save({"generator": read_weights(start / "ema.safetensors")}, published / "g_00000012")
-    parts = {"mpd": {}, "msd": {}}
-    for name, weight in read_weights(start / "model_1.safetensors").items():
-        part, _, key = name.partition(".")
-        for new, old in LEGACY.items():
-            key = key.replace(new, old)
-        parts[part][key] = weight
-    torch.save(parts, published / "do_00000012")
-    third = weights(run(small_config, "third", *still, start_from=published))
-    for name, weight in weights(second).items():
-        torch.testing.assert_close(third[name], weight, atol=1e-6, rtol=1e-4)
-
-    with pytest.raises(UserError, match=r"model\.upsample_initial_channel: 8 in the folder, 16 in the configuration"):
-        run(small_config, "fourth", "model.upsample_initial_channel=16", start_from=published)
-    assert not (first.parent / "fourth").exists()
-
-
-LEGACY = {
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
-    "parametrizations.weight.original": "weight_orig",
-    "parametrizations.weight.0._": "weight_",
-}
 
 # A step is the same however its segments are divided.
 EXACT = ("train.max_steps=20", "train.adam.eps=1e-3", "train.valid_every=20", "train.save_every=20")
@@ -387,28 +234,3 @@ def test_features_of_an_acoustic_model_are_not_taken_for_audio(small_config, cli
     (clips / "preprocess.lock.json").write_text(json.dumps(lock))
     with pytest.raises(UserError, match="holds features for another kind of model"):
         run(small_config, "first")
-
-
-def test_what_is_no_vocoder_is_nothing_to_start_from(small_config):
-    with pytest.raises(UserError, match="no vocoder"):
-        run(small_config, "first", start_from=small_config.parent / "data")
-
-
-def test_fine_tuning_that_was_stopped_early_does_not_start_from_nothing(small_config, monkeypatch):
-    flags = ["--config", str(small_config), "--exp_name", "x", "--acoustic_dir", "voice", "--resume"]
-    monkeypatch.setattr(sys, "argv", ["train.py", *flags])
-    (small_config.parent / "ckpts/x").mkdir(parents=True)
-    with pytest.raises(UserError, match="ckpts/x has no checkpoint to resume from.*--resume_from_ckpt_path"):
-        main()
-
-
-def test_discriminators_of_another_toolkit_are_not_taken(small_config):
-    """Amphion's folders hold the generator under any number."""
-    first = run(small_config, "first", "train.max_steps=1", "train.ema_decay=null")
-    folder = newest(first)
-    generator = read_weights(folder / "model.safetensors")
-    save_torch({"discriminators.0.conv_post.bias": torch.zeros(1)}, folder / "model.safetensors")
-    save_torch(generator, folder / "model_1.safetensors")
-    config = load_config(small_config)
-    start = read_start(first, config.model.generator, config.preprocess.mel)
-    assert start.adversary is None and "conv_pre.weight" in start.generator
